@@ -1,0 +1,26 @@
+"""The tables. Importing this package knows them all, as the migrations need."""
+
+from app.models.accounts import Player
+from app.models.base import Base
+from app.models.explanations import ClusterMap, LayerExplanation, LocalExplanation
+from app.models.labels import Concept, ConceptScore, Label
+from app.models.rounds import PointsEntry, Round
+from app.models.studies import Image, Layer, Network, Study, StudyClass
+
+__all__ = [
+    "Base",
+    "ClusterMap",
+    "Concept",
+    "ConceptScore",
+    "Image",
+    "Label",
+    "Layer",
+    "LayerExplanation",
+    "LocalExplanation",
+    "Network",
+    "Player",
+    "PointsEntry",
+    "Round",
+    "Study",
+    "StudyClass",
+]

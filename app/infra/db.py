@@ -1,0 +1,48 @@
+"""The database: engine, migrations, and the edge at which a transaction commits."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.infra.queue import JobSender, send_jobs
+
+_MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+
+
+def make_engine(url: str, *, pool_size: int = 10) -> Engine:
+    """An engine on PostgreSQL. Broken connections are replaced before they are used."""
+    return create_engine(url, pool_pre_ping=True, pool_size=pool_size, max_overflow=10)
+
+
+def session_factory(engine: Engine) -> sessionmaker[Session]:
+    return sessionmaker(engine, expire_on_commit=False)
+
+
+@contextmanager
+def transaction(factory: sessionmaker[Session], sender: JobSender) -> Iterator[Session]:
+    """One transaction: commit at the end, then send the jobs that were asked for in it.
+
+    Every request, task and command goes through here. Jobs leave after the commit, so that a
+    worker never looks for a row that is not there yet, and a rolled-back request starts nothing.
+    """
+    with factory() as session:
+        try:
+            yield session
+            session.commit()
+        except BaseException:
+            session.rollback()
+            raise
+        send_jobs(session, sender)
+
+
+def migrate(url: str) -> None:
+    """Bring the schema up to date by running every migration that has not run yet."""
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["url"] = url
+    command.upgrade(config, "head")

@@ -1,0 +1,39 @@
+"""Errors that people are meant to read.
+
+An `AppError` carries the sentence to show and the HTTP status that goes with it. The web, the
+command line and the workers each have one place that turns it into a page, a line or a log entry.
+"""
+
+
+class AppError(Exception):
+    """Something a person can understand and act on. The message is shown to them as it is."""
+
+    status = 400
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class NotFoundError(AppError):
+    """What was asked for does not exist, or not for this person."""
+
+    status = 404
+
+
+class ForbiddenError(AppError):
+    """The person may not do this."""
+
+    status = 403
+
+
+class ConflictError(AppError):
+    """The request was right once, but not in the present state."""
+
+    status = 409
+
+
+class InvalidInputError(AppError):
+    """What was sent cannot be used as it is."""
+
+    status = 422

@@ -1,0 +1,79 @@
+"""The settings of an installation: one typed object, read from the environment."""
+
+import secrets
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every setting with its default. Each is an environment variable of the same name in upper
+    case, after `LAYERPLAY_`; the two service addresses go by their usual names, `DATABASE_URL` and
+    `REDIS_URL`."""
+
+    model_config = SettingsConfigDict(env_prefix="LAYERPLAY_", populate_by_name=True)
+
+    home: Path = Field(
+        Path("var"), description="Folder of the embedded engines, the stored files and the logs."
+    )
+    database_url: str | None = Field(
+        None,
+        validation_alias="DATABASE_URL",
+        description="Address of PostgreSQL; none starts the embedded one.",
+    )
+    redis_url: str | None = Field(
+        None,
+        validation_alias="REDIS_URL",
+        description="Address of Redis; none starts the embedded one.",
+    )
+    storage_dir: Path | None = Field(
+        None, description="Folder for pictures, weights and maps; `storage` in `home` by default."
+    )
+    host: str = Field("127.0.0.1", description="Address on which the web server listens.")
+    port: int = Field(8000, description="Port on which the web server listens.")
+    secure_cookies: bool = Field(
+        False, description="Send cookies over HTTPS only; set it wherever the site has HTTPS."
+    )
+    secret_key: str | None = Field(
+        None,
+        description="Key for signing and for pseudonyms; made once and kept in `home` by default.",
+    )
+    sentence_model: str = Field(
+        "packaged",
+        description="Sentence-BERT model: `packaged`, or any sentence-transformers name or folder.",
+    )
+    label_delay_s: int = Field(
+        5, ge=0, description="Seconds from a new label to the concepts job, so that labels gather."
+    )
+    max_picture_mb: int = Field(30, ge=1, description="Largest picture file taken, in megabytes.")
+
+    @property
+    def storage_path(self) -> Path:
+        return self.storage_dir or self.home / "storage"
+
+    def secret(self) -> bytes:
+        """The installation's key. Made on first use, so that a demo needs no set-up."""
+        if self.secret_key:
+            return self.secret_key.encode()
+        path = self.home / "secret_key"
+        if not path.exists():
+            self.home.mkdir(parents=True, exist_ok=True)
+            fresh = path.with_suffix(f".{secrets.token_hex(4)}")
+            fresh.touch(mode=0o600)
+            fresh.write_text(secrets.token_hex(32))
+            try:
+                # A hard link fails when another process was first; its key is then the key.
+                path.hardlink_to(fresh)
+            except FileExistsError:
+                pass
+            finally:
+                fresh.unlink()
+        return path.read_text().encode()
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The process's settings, read once."""
+    return Settings()

@@ -1,0 +1,56 @@
+"""Files that belong to the database's rows: pictures, weights, maps. On disk for now."""
+
+import os
+import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
+
+
+class Storage:
+    """A folder in which each file has a key such as `pictures/3f2a.jpg`.
+
+    A file appears whole or not at all, and stays through a power cut: written beside, flushed,
+    then renamed. Writing a key again replaces it.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, key: str) -> Path:
+        """Where a key's file lies. ValueError for a key that could lead out of the folder."""
+        if not _KEY.fullmatch(key):
+            raise ValueError(f"not a storage key: {key!r}")
+        return self.root / key
+
+    def put(self, key: str, content: bytes) -> None:
+        self.put_with(key, lambda file: file.write(content))
+
+    def put_with(self, key: str, write: Callable[[IO[bytes]], object]) -> None:
+        """Store what `write` writes to the file it is given."""
+        target = self.path(key)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
+            try:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+                os.chmod(file.name, 0o644)
+                os.replace(file.name, target)
+            except BaseException:
+                os.unlink(file.name)
+                raise
+
+    def get(self, key: str) -> bytes:
+        """The file's content. FileNotFoundError when there is none."""
+        return self.path(key).read_bytes()
+
+    def exists(self, key: str) -> bool:
+        return self.path(key).is_file()
+
+    def delete(self, key: str) -> None:
+        """Remove a file; nothing happens when it is gone already."""
+        self.path(key).unlink(missing_ok=True)

@@ -1,0 +1,70 @@
+"""What players typed, and the concepts found in it."""
+
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.models.base import Base, CreatedAt, RowId
+from app.models.rounds import Round
+from app.models.studies import StudyClass
+
+
+class Concept(Base):
+    """A group of labels of one image class that mean the same, under its best word.
+
+    A run of the concepts job that finds a concept of the same name again keeps the row.
+    """
+
+    __tablename__ = "concepts"
+    __table_args__ = (UniqueConstraint("class_id", "name"),)
+
+    id: Mapped[RowId]
+    class_id: Mapped[int] = mapped_column(ForeignKey("study_classes.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(60))
+    created_at: Mapped[CreatedAt]
+
+    image_class: Mapped[StudyClass] = relationship(lazy="raise")
+
+
+class Label(Base):
+    """One label as a player typed it. `text` never changes; the concepts job sets the rest."""
+
+    __tablename__ = "labels"
+    __table_args__ = (
+        UniqueConstraint("round_id", "position"),
+        Index("ix_labels_cluster_map_id", "cluster_map_id"),
+    )
+
+    id: Mapped[RowId]
+    round_id: Mapped[UUID] = mapped_column(ForeignKey("rounds.id", ondelete="CASCADE"))
+    # Repeated from the round, so that "what others typed here" is one index look-up.
+    cluster_map_id: Mapped[UUID] = mapped_column(ForeignKey("cluster_maps.id", ondelete="CASCADE"))
+    position: Mapped[int]
+    text: Mapped[str] = mapped_column(String(60))
+    concept_id: Mapped[int | None] = mapped_column(
+        ForeignKey("concepts.id", ondelete="SET NULL"), index=True
+    )
+    created_at: Mapped[CreatedAt]
+
+    round: Mapped[Round] = relationship(lazy="raise")
+    concept: Mapped[Concept | None] = relationship(lazy="raise")
+
+
+class ConceptScore(Base):
+    """How strongly a concept belongs to a cluster map."""
+
+    __tablename__ = "concept_scores"
+    __table_args__ = (UniqueConstraint("cluster_map_id", "concept_id"),)
+
+    id: Mapped[RowId]
+    cluster_map_id: Mapped[UUID] = mapped_column(ForeignKey("cluster_maps.id", ondelete="CASCADE"))
+    concept_id: Mapped[int] = mapped_column(
+        ForeignKey("concepts.id", ondelete="CASCADE"), index=True
+    )
+    n_given: Mapped[int]
+    mean_reveal_index: Mapped[float]
+    any_right: Mapped[bool]
+    score: Mapped[float]
+
+    concept: Mapped[Concept] = relationship(lazy="raise")

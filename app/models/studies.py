@@ -1,0 +1,128 @@
+"""Studies: a network, its classes, its images, its layers."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.models.base import Base, CreatedAt, Moment, PublicId, RowId
+
+
+class Network(Base):
+    """A network as a study uses it: what to load and how to prepare pictures for it."""
+
+    __tablename__ = "networks"
+    __table_args__ = (
+        CheckConstraint("weights in ('default', 'random', 'file')", name="weights"),
+        CheckConstraint("(weights = 'file') = (description_key is not null)", name="file"),
+    )
+
+    id: Mapped[RowId]
+    name: Mapped[str] = mapped_column(String(200))
+    architecture: Mapped[str] = mapped_column(String(100))
+    weights: Mapped[str] = mapped_column(String(16))
+    description_key: Mapped[str | None]  # in storage: its description, the weights beside it
+    weights_sha256: Mapped[str] = mapped_column(String(64))
+    fingerprint: Mapped[str] = mapped_column(String(64), unique=True)
+    classes: Mapped[list[str]] = mapped_column(JSONB)
+    created_at: Mapped[CreatedAt]
+
+
+class Study(Base):
+    """A network, pictures and a game about them."""
+
+    __tablename__ = "studies"
+    __table_args__ = (
+        CheckConstraint("status in ('computing', 'open', 'closed')", name="status"),
+    )
+
+    id: Mapped[PublicId]
+    name: Mapped[str] = mapped_column(String(120), unique=True)
+    slug: Mapped[str] = mapped_column(String(120), unique=True)
+    network_id: Mapped[int] = mapped_column(ForeignKey("networks.id"))
+    clusterer: Mapped[str] = mapped_column(String(32))
+    seed: Mapped[int]
+    status: Mapped[str] = mapped_column(String(16), default="computing")
+    created_at: Mapped[CreatedAt]
+
+    network: Mapped[Network] = relationship(lazy="raise")
+    classes: Mapped[list["StudyClass"]] = relationship(
+        lazy="raise", order_by="StudyClass.position", back_populates="study"
+    )
+    layers: Mapped[list["Layer"]] = relationship(
+        lazy="raise", order_by="Layer.position", back_populates="study"
+    )
+
+
+class StudyClass(Base):
+    """An image class of a study, which is also an answer in its game."""
+
+    __tablename__ = "study_classes"
+    __table_args__ = (
+        UniqueConstraint("study_id", "name"),
+        UniqueConstraint("study_id", "position"),
+    )
+
+    id: Mapped[RowId]
+    study_id: Mapped[UUID] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(200))
+    position: Mapped[int]
+    # True from the first new label until the concepts job has taken it up: one job for many labels.
+    has_new_labels: Mapped[bool] = mapped_column(default=False)
+
+    study: Mapped[Study] = relationship(lazy="raise", back_populates="classes")
+
+
+class Layer(Base):
+    """A place in the network whose feature maps the study looks at, counted from the input."""
+
+    __tablename__ = "layers"
+    __table_args__ = (
+        UniqueConstraint("study_id", "name"),
+        UniqueConstraint("study_id", "position"),
+    )
+
+    id: Mapped[RowId]
+    study_id: Mapped[UUID] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(200))
+    position: Mapped[int]
+    n_channels: Mapped[int]
+
+    study: Mapped[Study] = relationship(lazy="raise", back_populates="layers")
+
+
+class Image(Base):
+    """A picture in a study, and how far its explanation has come."""
+
+    __tablename__ = "images"
+    __table_args__ = (
+        UniqueConstraint("study_id", "sha256"),
+        CheckConstraint("status in ('pending', 'done', 'failed')", name="status"),
+        CheckConstraint("(status = 'failed') = (failure is not null)", name="failure"),
+        CheckConstraint("(status = 'done') = (maps_key is not null)", name="maps"),
+        Index("ix_images_pending", "study_id", postgresql_where=text("status = 'pending'")),
+    )
+
+    id: Mapped[PublicId]
+    study_id: Mapped[UUID] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"))
+    class_id: Mapped[int] = mapped_column(ForeignKey("study_classes.id"), index=True)
+    file_name: Mapped[str] = mapped_column(String(300))
+    sha256: Mapped[str] = mapped_column(String(64))
+    original_key: Mapped[str]
+    status: Mapped[str] = mapped_column(String(16), default="pending")
+    failure: Mapped[str | None]
+    # What the explanation says; empty until status is done.
+    view_key: Mapped[str | None]  # the part of the picture that the network saw, as a JPEG
+    maps_key: Mapped[str | None]  # every cluster map and channel weight, as an npz
+    target_index: Mapped[int | None]
+    target_name: Mapped[str | None]
+    probability: Mapped[float | None]
+    computed_at: Mapped[Moment | None]
+    compute_s: Mapped[float | None]
+    made_by: Mapped[dict[str, Any] | None] = mapped_column(JSONB)  # versions and settings
+    created_at: Mapped[CreatedAt]
+
+    study: Mapped[Study] = relationship(lazy="raise")
+    image_class: Mapped[StudyClass] = relationship(lazy="raise")
