@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-# The ledger says why each point was earned. It is only ever added to, whoever asks: even a mistake in
-# our own code, or a hand at the database's prompt, must not be able to change what a player earned.
+# The ledger says why each point was earned. It is only ever added to, whoever asks: a mistake in
+# our own code, or a hand at the prompt, must not be able to change what a player earned.
 _REFUSE_CHANGE = """
 create function refuse_points_change() returns trigger language plpgsql as $$
 begin
