@@ -17,8 +17,9 @@ without seeing each other's words have most likely seen the same thing."""
 MAX_LABELS_PER_ROUND = 5
 """More would be a list of guesses rather than what the player saw."""
 
-MIN_FIRST_GUESSES_WANTED = 3
-"""Rounds that a cluster map should get before its concepts are worth reading."""
+LABELS_GATHER_S = 5
+"""Seconds from a class's first new label to the job that makes its concepts anew: one job serves all
+the labels that come in meanwhile."""
 
 
 def guess_points(*, reveal_index: int, right: bool) -> int:

@@ -44,9 +44,6 @@ class Settings(BaseSettings):
         "packaged",
         description="Sentence-BERT model: `packaged`, or any sentence-transformers name or folder.",
     )
-    label_delay_s: int = Field(
-        5, ge=0, description="Seconds from a new label to the concepts job, so that labels gather."
-    )
     max_picture_mb: int = Field(30, ge=1, description="Largest picture file taken, in megabytes.")
 
     @property

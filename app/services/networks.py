@@ -1,0 +1,72 @@
+"""Networks that studies use: registered once, found again by workers."""
+
+import json
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.explain.networks import Network as LoadedNetwork
+from app.explain.networks import load_network
+from app.infra.security import keyed_digest
+from app.infra.storage import Storage
+from app.models import Network
+
+
+def register(
+    session: Session, storage: Storage, *, name: str, weights: str, classes: Path | None
+) -> tuple[Network, LoadedNetwork]:
+    """Load a network to see that it works, and keep what workers need to load it again.
+
+    name: a torchvision classifier's, or the path of a description file. weights: `default`,
+    `random`, or the path of a safetensors file. Weights from files are copied into storage. The
+    same network registered twice is one row. NetworkError says what is wrong with it.
+    """
+    loaded = load_network(name, weights=weights, classes=classes)
+    described = name.endswith(".json")
+    from_file = described or weights not in ("default", "random")
+    description = {
+        "architecture": loaded.architecture,
+        "num_classes": len(loaded.classes),
+        "classes": list(loaded.classes),
+        "input_size": loaded.input_size,
+        "resize": loaded.resize,
+        "mean": list(loaded.mean),
+        "std": list(loaded.std),
+        "weights": "weights.safetensors",
+    }
+    fingerprint = keyed_digest(
+        loaded.weights_sha256.encode(), "network", json.dumps(description, sort_keys=True)
+    )
+    row = session.scalar(select(Network).where(Network.fingerprint == fingerprint))
+    if row is not None:
+        return row, loaded
+    description_key = None
+    if from_file:
+        description_key = f"networks/{fingerprint}/network.json"
+        source = _weights_of(Path(name)) if described else Path(weights)
+        storage.put(f"networks/{fingerprint}/weights.safetensors", source.read_bytes())
+        storage.put(description_key, json.dumps(description, indent=1).encode())
+    row = Network(
+        name=Path(name).stem if described else loaded.architecture,
+        architecture=loaded.architecture,
+        weights="file" if from_file else weights,
+        description_key=description_key,
+        weights_sha256=loaded.weights_sha256,
+        fingerprint=fingerprint,
+        classes=list(loaded.classes),
+    )
+    session.add(row)
+    session.flush()
+    return row, loaded
+
+
+def _weights_of(description: Path) -> Path:
+    return description.parent / json.loads(description.read_text())["weights"]
+
+
+def load_registered(row: Network, storage: Storage) -> LoadedNetwork:
+    """The registered network, ready to explain with."""
+    if row.description_key is not None:
+        return load_network(str(storage.path(row.description_key)))
+    return load_network(row.architecture, weights=row.weights)
