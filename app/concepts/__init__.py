@@ -1,0 +1,41 @@
+"""From what players typed to concepts with scores. No database, web, settings or clock."""
+
+from app.concepts.cleaning import MAX_LABEL_CHARACTERS, clean_label, tidy_label
+from app.concepts.grouping import (
+    PACKAGED_MODEL,
+    Embedder,
+    LabelGroup,
+    ModelError,
+    group_labels,
+    load_embedder,
+)
+from app.concepts.merging import FULL_MERGE_N_CONCEPTS, connect_maps, merge_scores
+from app.concepts.scoring import (
+    ConceptScore,
+    GameRecord,
+    GivenConcept,
+    best_concepts,
+    game_record,
+    score_concepts,
+)
+
+__all__ = [
+    "FULL_MERGE_N_CONCEPTS",
+    "MAX_LABEL_CHARACTERS",
+    "PACKAGED_MODEL",
+    "ConceptScore",
+    "Embedder",
+    "GameRecord",
+    "GivenConcept",
+    "LabelGroup",
+    "ModelError",
+    "best_concepts",
+    "clean_label",
+    "connect_maps",
+    "game_record",
+    "group_labels",
+    "load_embedder",
+    "merge_scores",
+    "score_concepts",
+    "tidy_label",
+]

@@ -1,0 +1,121 @@
+"""From what a player typed to a label that can be counted and compared.
+
+The rules follow Bianchi et al. 2024 (IJCAI), section 3.2: lower case, trimmed, and without the
+name of the class that was guessed, since "church" on a picture of a church says nothing about
+what the network looks at. Nothing here corrects spelling, translates, or judges what was typed.
+"""
+
+import re
+import unicodedata
+
+MAX_LABEL_CHARACTERS = 60
+"""Longest label that is accepted, counted on the tidied label: see `tidy_label`."""
+
+_INVISIBLE = {"Cc", "Cf", "Cs"}
+# Persian and the scripts of India spell with these two joiners, although they are invisible.
+_JOINERS = "\u200c\u200d"
+# An emoji's presentation marks count as combining marks, yet no word ends in one.
+_EMOJI_MARKS = "\ufe0e\ufe0f\u20e3"
+_APOSTROPHES = str.maketrans("\u2018\u2019\u02bc\u00b4`", "'''''")
+
+_PLURAL_ENDINGS = (
+    ("", "s"),
+    ("", "es"),
+    ("y", "ies"),
+    ("f", "ves"),
+    ("fe", "ves"),
+    ("man", "men"),
+)
+_IRREGULAR_PLURALS = (
+    ("child", "children"),
+    ("foot", "feet"),
+    ("goose", "geese"),
+    ("louse", "lice"),
+    ("mouse", "mice"),
+    ("ox", "oxen"),
+    ("person", "people"),
+    ("tooth", "teeth"),
+)
+
+_LINK = r"(?:(?:of|on|in|from|at)\s+)?(?:(?:an?|the|this|that)\s+)?"
+_WORD_START, _WORD_END = r"(?<![^\W_])", r"(?![^\W_])"
+_GAP = r"[\s_-]*"
+
+
+def tidy_label(raw: str) -> str | None:
+    """Bring a typed label into one form, as far as that is possible without its class.
+
+    1. Unicode is normalised (NFKC), letters are lowered, curly apostrophes become straight:
+       "ＷＨＥＥＬ" -> "wheel", "Driver’s Wheel" -> "driver's wheel".
+    2. Runs of white space and underscores become one space, invisible characters go:
+       "steering_wheel" and "steering \\t wheel" -> "steering wheel".
+    3. Punctuation and symbols around it go, those inside stay:
+       "WHEEL!!" -> "wheel", "rear-view mirror." -> "rear-view mirror", "wheel 🚗" -> "wheel".
+
+    Returns None when nothing is left: "", "...", "___", "🤷". The length is not touched; whoever
+    takes labels in refuses one whose tidied form is longer than MAX_LABEL_CHARACTERS.
+    """
+    text = unicodedata.normalize("NFKC", raw).lower()
+    text = unicodedata.normalize("NFKC", text).translate(_APOSTROPHES)
+    text = " ".join(text.replace("_", " ").split())
+    visible = (c for c in text if c in _JOINERS or unicodedata.category(c) not in _INVISIBLE)
+    return _trim("".join(visible)) or None
+
+
+def clean_label(raw: str, *, class_name: str) -> str | None:
+    """Tidy a typed label and take the name of the guessed class out of it.
+
+    First the rules of `tidy_label`, then, with `class_name` tidied in the same way:
+
+    4. The class's name goes wherever it stands as whole words, as singular or plural:
+       "church roof" and "churches roof" -> "roof" for "church"; "carport" stays for "car".
+    5. Blanks, hyphens and underscores between its words are alike, and may be missing:
+       "electric-guitar neck" and "electricguitar neck" -> "neck" for "electric_guitar".
+    6. Its possessive goes with it: "church's roof", "churches' roof" -> "roof".
+    7. So do the article and the preposition that tied it to the rest:
+       "roof of the church" -> "roof", "a church" -> nothing.
+
+    Returns None when nothing is left. Only the whole name goes: for "sports car", "car tires"
+    stays as it is.
+    """
+    label = tidy_label(raw)
+    name = tidy_label(class_name)
+    if label is None or name is None:
+        return label
+    *first_words, last_word = (word for word in re.split(r"[\s-]+", name) if word)
+    forms = sorted(_singular_and_plural(last_word), key=len, reverse=True)
+    last = "|".join(re.escape(form) for form in forms)
+    name_pattern = _GAP.join([*(re.escape(word) for word in first_words), f"(?:{last})"])
+    pattern = rf"{_GAP}{_WORD_START}{_LINK}{name_pattern}(?:'s|')?{_WORD_END}{_GAP}"
+    return _trim(" ".join(re.sub(pattern, " ", label).split())) or None
+
+
+def _trim(text: str) -> str:
+    start, end = 0, len(text)
+    while start < end and _is_trimmed(text[start]):
+        start += 1
+    while start < end and _is_trimmed(text[end - 1]):
+        end -= 1
+    return text[start:end]
+
+
+def _is_trimmed(character: str) -> bool:
+    return unicodedata.category(character)[0] in "PSZC" or character in _EMOJI_MARKS
+
+
+def _singular_and_plural(noun: str) -> set[str]:
+    """The noun with its likely plurals, and its likely singulars if it may itself be a plural.
+
+    By rule, and not by lemma: a lemmatiser takes "lighter" for a form of "light", and a light is
+    something that one may well see on a lighter. A form that is no word does no harm.
+    """
+    forms = {noun}
+    for singular, plural in _PLURAL_ENDINGS:
+        if noun.endswith(singular):
+            forms.add(noun.removesuffix(singular) + plural)
+        if noun.endswith(plural):
+            forms.add(noun.removesuffix(plural) + singular)
+    for singular, plural in _IRREGULAR_PLURALS:
+        if noun in (singular, plural):
+            forms |= {singular, plural}
+    return forms
