@@ -18,8 +18,8 @@ MAX_LABELS_PER_ROUND = 5
 """More would be a list of guesses rather than what the player saw."""
 
 LABELS_GATHER_S = 5
-"""Seconds from a class's first new label to the job that makes its concepts anew: one job serves all
-the labels that come in meanwhile."""
+"""Seconds from a class's first new label to the job that makes its concepts anew: one job serves
+all the labels that come in meanwhile."""
 
 
 def guess_points(*, reveal_index: int, right: bool) -> int:

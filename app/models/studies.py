@@ -34,9 +34,7 @@ class Study(Base):
     """A network, pictures and a game about them."""
 
     __tablename__ = "studies"
-    __table_args__ = (
-        CheckConstraint("status in ('computing', 'open', 'closed')", name="status"),
-    )
+    __table_args__ = (CheckConstraint("status in ('computing', 'open', 'closed')", name="status"),)
 
     id: Mapped[PublicId]
     name: Mapped[str] = mapped_column(String(120), unique=True)

@@ -10,7 +10,7 @@ from app.infra.storage import Storage
 from app.models import Image
 
 VIEW_PX = 512
-"""Side of the pictures shown in the game and on explanation pages: sharp on a phone, quick to send."""
+"""Side of the pictures shown in the game and on explanation pages: sharp on a phone, and quick."""
 
 
 def read_view(storage: Storage, image: Image) -> Picture.Image:

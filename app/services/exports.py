@@ -26,8 +26,8 @@ def label_rows(session: Session, *, study: Study, secret: bytes) -> Iterator[dic
     """One row per label of a study, in the order in which they were given.
 
     Players appear under a pseudonym: a keyed hash of their id, the same in every export of this
-    installation, which nobody can undo without its key. Rows are fetched in batches, so that a large
-    study does not have to fit into memory.
+    installation, which nobody can undo without its key. Rows are fetched in batches, so that a
+    large study does not have to fit into memory.
     """
     guessed = aliased(StudyClass)
     query = (

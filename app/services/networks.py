@@ -70,3 +70,7 @@ def load_registered(row: Network, storage: Storage) -> LoadedNetwork:
     if row.description_key is not None:
         return load_network(str(storage.path(row.description_key)))
     return load_network(row.architecture, weights=row.weights)
+
+
+def get(session: Session, network_id: int) -> Network:
+    return session.get_one(Network, network_id)

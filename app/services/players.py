@@ -20,7 +20,7 @@ def create_guest(session: Session) -> tuple[Player, str]:
 
 
 def find_player(session: Session, token: str) -> Player | None:
-    """The player whose cookie this is, or None: the cookie is of another installation, or made up."""
+    """The player whose cookie this is; None for one made up or from another installation."""
     return session.scalar(select(Player).where(Player.token_digest == token_digest(token)))
 
 

@@ -95,8 +95,8 @@ def get_round(session: Session, *, round_id: UUID, player: Player, lock: bool = 
 def reveal(session: Session, *, round_id: UUID, player: Player, from_index: int) -> Round:
     """Show the next step of the reveal ladder.
 
-    `from_index` is the step the player saw when asking. Asking twice from the same step, by a double
-    click or a second tab, moves one step only.
+    `from_index` is the step the player saw when asking. Asking twice from the same step, by a
+    double click or a second tab, moves one step only.
     """
     round_ = get_round(session, round_id=round_id, player=player, lock=True)
     if not round_.is_open or round_.reveal_index > from_index:
@@ -262,7 +262,8 @@ def outcome(session: Session, round_: Round) -> Outcome:
         raise ForbiddenError("The answer comes after your guess.")
     cluster_map = round_.cluster_map
     image = cluster_map.image
-    assert image.target_name is not None and image.probability is not None
+    assert image.target_name is not None
+    assert image.probability is not None
     n_layers = session.scalar(
         select(func.count(ClusterMap.layer_id.distinct())).where(ClusterMap.image_id == image.id)
     )

@@ -1,0 +1,263 @@
+"""The command line: `layerplay --help`."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from app.infra.errors import AppError, InvalidInputError
+from app.infra.settings import get_settings
+from app.installation import Installation, create_from_folder, installation
+
+app = typer.Typer(
+    help="Layerplay: people put into words what each layer of a CNN looks at.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+study_app = typer.Typer(help="Make studies and watch them compute.", no_args_is_help=True)
+app.add_typer(study_app, name="study")
+
+console = Console(stderr=True, highlight=False)
+
+NetworkOption = Annotated[
+    str, typer.Option(help="A torchvision classifier's name, or a description file (JSON).")
+]
+WeightsOption = Annotated[
+    str, typer.Option(help="default (published), random, or a safetensors file.")
+]
+ClassesOption = Annotated[
+    Path | None, typer.Option(help="File with the network's class names, one a line, or JSON.")
+]
+LayersOption = Annotated[
+    str | None, typer.Option(help="Layers by name, separated by commas. Default: the deeper half.")
+]
+
+
+def _bar() -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+@app.command()
+def explain(
+    photos: Annotated[list[Path], typer.Argument(help="Pictures to explain.")],
+    network: NetworkOption,
+    out: Annotated[Path, typer.Option(help="Folder for the results, one sub-folder per photo.")],
+    weights: WeightsOption = "default",
+    classes: ClassesOption = None,
+    layers: LayersOption = None,
+    target: Annotated[
+        str | None,
+        typer.Option(help="Class to explain, by name or number. Default: the predicted."),
+    ] = None,
+) -> None:
+    """Explain pictures: explanation.json, maps.npz and report.html for each. Needs no database."""
+    from app.explain.batch import explain_files
+    from app.explain.networks import load_network
+
+    loaded = load_network(network, weights=weights, classes=classes)
+    failed = 0
+    with _bar() as bar:
+        task = bar.add_task("Explaining", total=len(photos))
+        for result in explain_files(
+            loaded, photos, out, layers=_split(layers), target=_class(target)
+        ):
+            if result.error is not None:
+                failed += 1
+                console.print(f"[red]{result.path}[/]: {result.error}")
+            bar.advance(task)
+    console.print(f"{len(photos) - failed} of {len(photos)} pictures explained, in {out}")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _split(layers: str | None) -> list[str] | None:
+    return [name.strip() for name in layers.split(",") if name.strip()] if layers else None
+
+
+def _class(target: str | None) -> str | int | None:
+    return int(target) if target is not None and target.isdecimal() else target
+
+
+@study_app.command("create")
+def study_create(
+    name: Annotated[str, typer.Argument(help="The study's name.")],
+    photos: Annotated[Path, typer.Option(help="Folder with one sub-folder of photos per class.")],
+    network: NetworkOption,
+    weights: WeightsOption = "default",
+    classes: ClassesOption = None,
+    layers: LayersOption = None,
+    clusterer: Annotated[str, typer.Option(help="How feature maps are grouped.")] = "paper",
+    seed: Annotated[int, typer.Option(help="Makes the clusterer repeatable.")] = 0,
+    wait: Annotated[bool, typer.Option(help="Stay until all pictures are computed.")] = True,
+) -> None:
+    """Make a study of a folder of photos and compute its cluster maps."""
+    with installation() as inst:
+        create_from_folder(
+            inst,
+            name=name,
+            photos=photos,
+            network=network,
+            weights=weights,
+            classes=classes,
+            layers=_split(layers),
+            clusterer=clusterer,
+            seed=seed,
+            on_message=console.print,
+        )
+        if wait:
+            _wait_for(inst, name)
+
+
+def _wait_for(inst: Installation, name: str) -> None:
+    """Show progress until every picture is computed. Starts a worker when none answers."""
+    from app.infra.workers import worker_running
+    from app.services import studies
+
+    with worker_running(inst.settings, inst.database_url, inst.redis_url), _bar() as bar:
+        task = bar.add_task("Computing", total=None)
+        while True:
+            with inst.transaction() as session:
+                progress = studies.progress(session, studies.find(session, name))
+            done = progress.n_done + progress.n_failed
+            bar.update(task, total=progress.n_images, completed=done)
+            if progress.is_finished:
+                break
+            time.sleep(0.5)
+    _print_failures(progress.failures)
+
+
+def _print_failures(failures: list) -> None:  # type: ignore[type-arg]
+    for failure in failures:
+        console.print(f"[red]failed[/] {failure.file_name}: {failure.reason}")
+
+
+@study_app.command("list")
+def study_list() -> None:
+    """The studies of this installation."""
+    from app.services import studies
+
+    with installation() as inst, inst.transaction() as session:
+        for study in studies.list_all(session):
+            progress = studies.progress(session, study)
+            print(f"{study.name}\t{study.status}\t{progress.n_done}/{progress.n_images} pictures")
+
+
+@study_app.command("progress")
+def study_progress(name: Annotated[str, typer.Argument(help="The study's name.")]) -> None:
+    """Watch a study compute; Ctrl-C only stops watching."""
+    with installation() as inst:
+        _wait_for(inst, name)
+
+
+@study_app.command("resume")
+def study_resume(
+    name: Annotated[str, typer.Argument(help="The study's name.")],
+    retry_failed: Annotated[bool, typer.Option(help="Try failed pictures again, too.")] = False,
+) -> None:
+    """Go on with what was interrupted. What is computed already stays."""
+    from app.services import studies
+
+    with installation() as inst:
+        with inst.transaction() as session:
+            study = studies.find(session, name)
+            n_asked = studies.resume(session, study, retry_failed=retry_failed)
+        console.print(f"{n_asked} pictures to compute")
+        _wait_for(inst, name)
+
+
+@app.command()
+def concepts(name: Annotated[str, typer.Argument(help="The study's name.")]) -> None:
+    """Turn a study's labels into concepts and local explanations now."""
+    from app.concepts import load_embedder
+    from app.services import labels, studies
+
+    with installation() as inst:
+        embed = load_embedder(inst.settings.sentence_model)
+        with inst.transaction() as session:
+            study = studies.find(session, name)
+        with _bar() as bar:
+            for image_class in bar.track(study.classes, description="Concepts"):
+                with inst.transaction() as session:
+                    labels.group_class(session, class_id=image_class.id, embed=embed)
+
+
+@app.command()
+def export(
+    name: Annotated[str, typer.Argument(help="The study's name.")],
+    file_format: Annotated[str, typer.Option("--format", help="jsonl.")] = "jsonl",
+    out: Annotated[Path | None, typer.Option(help="File to write; else standard output.")] = None,
+) -> None:
+    """Export a study's labels, one row per label, players under pseudonyms."""
+    from app.formats import to_jsonl
+    from app.services import exports, studies
+
+    if file_format != "jsonl":
+        raise InvalidInputError(f"There is no format “{file_format}”. Choose jsonl.")
+    with installation() as inst, inst.transaction() as session:
+        study = studies.find(session, name)
+        rows = exports.label_rows(session, study=study, secret=inst.settings.secret())
+        if out is None:
+            sys.stdout.writelines(to_jsonl(rows))
+            return
+        # Beside the target first: an export that breaks off leaves no half file under its name.
+        partial = out.with_name(out.name + ".part")
+        with partial.open("w", encoding="utf-8") as file:
+            file.writelines(to_jsonl(rows))
+        partial.replace(out)
+        console.print(f"written: {out}")
+
+
+@app.command("migrate")
+def migrate_command() -> None:
+    """Bring the database's schema up to date."""
+    with installation():
+        console.print("the schema is up to date")
+
+
+@app.command()
+def demo(
+    photos: Annotated[Path | None, typer.Option(help="Folder with a sub-folder per class.")] = None,
+    network: Annotated[str | None, typer.Option(help="Name or description file.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the web server.")] = None,
+    browser: Annotated[bool, typer.Option(help="Open the game in the browser.")] = True,
+) -> None:
+    """Start everything on this machine: database, queue, worker, web; make a study; play."""
+    from app.demo import run_demo
+
+    settings = get_settings()
+    raise typer.Exit(
+        run_demo(
+            photos=photos,
+            network=network,
+            port=port or settings.port,
+            home=settings.home,
+            open_browser=browser,
+        )
+    )
+
+
+def main() -> None:
+    """Runs the command line; errors meant for people become one sentence, not a traceback."""
+    try:
+        app()
+    except (AppError, ValueError, OSError) as error:
+        console.print(f"[red]{error}[/]")
+        sys.exit(1)

@@ -1,0 +1,289 @@
+"""The local explanation of an image: its network's layers in words and maps."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload
+
+from app import rules
+from app.concepts import ConceptScore, best_concepts, connect_maps, game_record, merge_scores
+from app.explain.render import heatmap_overlay, masked_picture, merge_maps
+from app.infra.errors import NotFoundError
+from app.infra.storage import Storage
+from app.models import (
+    ClusterMap,
+    Concept,
+    Image,
+    Layer,
+    LayerExplanation,
+    LocalExplanation,
+    Round,
+    Study,
+)
+from app.models import ConceptScore as ScoreRow
+from app.services.drawing import read_map, read_view, to_jpeg
+
+Merge = Literal["none", "labels", "all"]
+"""How a layer's cluster maps are shown: one by one, joined where they share a best concept, or all
+as one (Bianchi et al. 2024, label merging and full merge)."""
+
+TOP_CONCEPTS_OF_A_LAYER = 10
+"""Concepts shown for a layer merged as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class MapGroup:
+    """One cluster map, or several shown as one."""
+
+    map_ids: tuple[UUID, ...]
+    weight: float
+    n_feature_maps: int
+    channels: tuple[int, ...]
+    concepts: tuple[tuple[str, float], ...]
+    wins: int
+    losses: int
+    resignations: int
+    shown_reveal_index: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LayerView:
+    """A layer with its groups of cluster maps, heaviest first. `number` counts from 1 at the
+    input side."""
+
+    name: str
+    number: int
+    n_channels: int
+    n_kept: int
+    kept_weight: float
+    groups: tuple[MapGroup, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalPage:
+    """An image's local explanation, layers from input to output."""
+
+    image: Image
+    study: Study
+    merge: Merge
+    layers: tuple[LayerView, ...]
+
+
+def get_image(session: Session, image_id: UUID) -> Image:
+    """A computed image with its class and study. NotFoundError when there is none."""
+    image = session.scalar(
+        select(Image)
+        .where(Image.id == image_id, Image.status == "done")
+        .options(joinedload(Image.image_class), joinedload(Image.study).joinedload(Study.network))
+    )
+    if image is None:
+        raise NotFoundError("There is no explanation of such a picture.")
+    return image
+
+
+def local(session: Session, image_id: UUID, *, merge: Merge = "none") -> LocalPage:
+    """The local explanation as the concepts job stored it; before its first run, the maps alone."""
+    image = get_image(session, image_id)
+    content = session.scalar(
+        select(LocalExplanation.content).where(LocalExplanation.image_id == image_id)
+    )
+    if content is None:
+        content = build(session, image_id=image_id)[image_id]
+    layers = tuple(
+        LayerView(
+            **{key: layer[key] for key in ("name", "number", "n_channels", "n_kept")},
+            kept_weight=layer["kept_weight"],
+            groups=tuple(_read_group(group) for group in layer["groups"][merge]),
+        )
+        for layer in content["layers"]
+    )
+    return LocalPage(image=image, study=image.study, merge=merge, layers=layers)
+
+
+def _read_group(stored: Mapping[str, Any]) -> MapGroup:
+    return MapGroup(
+        map_ids=tuple(UUID(map_id) for map_id in stored["map_ids"]),
+        weight=stored["weight"],
+        n_feature_maps=stored["n_feature_maps"],
+        channels=tuple(stored["channels"]),
+        concepts=tuple((name, score) for name, score in stored["concepts"]),
+        wins=stored["wins"],
+        losses=stored["losses"],
+        resignations=stored["resignations"],
+        shown_reveal_index=stored["shown_reveal_index"],
+    )
+
+
+def build(
+    session: Session, *, class_id: int | None = None, image_id: UUID | None = None
+) -> dict[UUID, dict[str, Any]]:
+    """The content of the local explanations of one class's images, or of one image, from the
+    cluster maps, rounds and concept scores as they are now. Plain values, as JSON stores them."""
+    wanted = Image.class_id == class_id if image_id is None else Image.id == image_id
+    wanted &= Image.status == "done"
+    maps: dict[tuple[UUID, int], list[_Map]] = defaultdict(list)
+    for found in _maps(session, wanted):
+        maps[found.image_id, found.layer_id].append(found)
+    contents: dict[UUID, dict[str, Any]] = {}
+    rows = session.execute(
+        select(LayerExplanation, Layer)
+        .join(Layer, Layer.id == LayerExplanation.layer_id)
+        .join(Image, Image.id == LayerExplanation.image_id)
+        .where(wanted)
+        .order_by(LayerExplanation.image_id, Layer.position)
+    )
+    for found_layer, layer in rows:
+        of_layer = maps[found_layer.image_id, layer.id]
+        contents.setdefault(found_layer.image_id, {"layers": []})["layers"].append(
+            {
+                "name": layer.name,
+                "number": layer.position + 1,
+                "n_channels": layer.n_channels,
+                "n_kept": found_layer.n_kept,
+                "kept_weight": found_layer.kept_weight,
+                "groups": {
+                    "none": [_group([one]) for one in of_layer],
+                    "labels": _merged_by_label(of_layer),
+                    "all": _merged_wholly(of_layer),
+                },
+            }
+        )
+    return contents
+
+
+@dataclass(frozen=True, slots=True)
+class _Map:
+    """A cluster map with all that was said of it."""
+
+    id: UUID
+    image_id: UUID
+    layer_id: int
+    weight: float
+    channels: tuple[int, ...]
+    scores: tuple[ConceptScore, ...] = ()
+    outcomes: tuple[tuple[str, int], ...] = ()
+
+
+def _maps(session: Session, wanted: Any) -> list[_Map]:
+    """The cluster maps of the wanted images, heaviest first within a layer."""
+    rows = session.execute(
+        select(
+            ClusterMap.id,
+            ClusterMap.image_id,
+            ClusterMap.layer_id,
+            ClusterMap.weight,
+            ClusterMap.channels,
+        )
+        .join(ClusterMap.image)
+        .where(wanted)
+        .order_by(ClusterMap.rank)
+    )
+    found = {
+        row.id: _Map(row.id, row.image_id, row.layer_id, row.weight, tuple(row.channels))
+        for row in rows
+    }
+    scores: dict[UUID, list[ConceptScore]] = defaultdict(list)
+    for score, name in session.execute(
+        select(ScoreRow, Concept.name)
+        .join(ScoreRow.concept)
+        .join(ClusterMap, ClusterMap.id == ScoreRow.cluster_map_id)
+        .join(ClusterMap.image)
+        .where(wanted)
+        .order_by(ScoreRow.score.desc(), Concept.name)
+    ):
+        scores[score.cluster_map_id].append(
+            ConceptScore(
+                concept=name,
+                n_given=score.n_given,
+                mean_reveal_index=score.mean_reveal_index,
+                any_right=score.any_right,
+                score=score.score,
+            )
+        )
+    outcomes: dict[UUID, list[tuple[str, int]]] = defaultdict(list)
+    for row in session.execute(
+        select(Round.cluster_map_id, Round.status, Round.reveal_index)
+        .join(Round.cluster_map)
+        .join(ClusterMap.image)
+        .where(wanted, Round.status != "open")
+        .order_by(Round.finished_at, Round.id)
+    ):
+        outcomes[row.cluster_map_id].append((row.status, row.reveal_index))
+    return [
+        replace(m, scores=tuple(scores[m.id]), outcomes=tuple(outcomes[m.id]))
+        for m in found.values()
+    ]
+
+
+def _merged_by_label(maps: Sequence[_Map]) -> list[dict[str, Any]]:
+    best: dict[UUID, Collection[str]] = {m.id: best_concepts(m.scores) for m in maps}
+    by_id = {m.id: m for m in maps}
+    groups = [_group([by_id[map_id] for map_id in ids]) for ids in connect_maps(best)]
+    return sorted(groups, key=lambda group: (-group["weight"], group["map_ids"]))
+
+
+def _merged_wholly(maps: Sequence[_Map]) -> list[dict[str, Any]]:
+    if not maps:
+        return []
+    group = _group(maps)
+    return [{**group, "concepts": group["concepts"][:TOP_CONCEPTS_OF_A_LAYER]}]
+
+
+def _group(maps: Sequence[_Map]) -> dict[str, Any]:
+    record = game_record(outcome for m in maps for outcome in m.outcomes)
+    channels = sorted({channel for m in maps for channel in m.channels})
+    return {
+        "map_ids": [str(m.id) for m in maps],
+        "weight": sum(m.weight for m in maps),
+        "n_feature_maps": sum(len(m.channels) for m in maps),
+        "channels": channels,
+        "concepts": [
+            [name, score] for name, score in merge_scores([(m.weight, m.scores) for m in maps])
+        ],
+        "wins": record.wins,
+        "losses": record.losses,
+        "resignations": record.resignations,
+        "shown_reveal_index": record.shown_reveal_index,
+    }
+
+
+def overlay(session: Session, storage: Storage, *, image: Image, map_ids: Sequence[UUID]) -> bytes:
+    """The picture under the heat map of one cluster map, or of several joined, as a JPEG."""
+    array = _joined_map(session, storage, image, map_ids)
+    return to_jpeg(heatmap_overlay(read_view(storage, image), array))
+
+
+def region(
+    session: Session,
+    storage: Storage,
+    *,
+    image: Image,
+    map_ids: Sequence[UUID],
+    reveal_index: int,
+) -> bytes:
+    """What players saw of the picture at a reveal index, as a JPEG."""
+    array = _joined_map(session, storage, image, map_ids)
+    percent = rules.REVEAL_PERCENTS[reveal_index]
+    return to_jpeg(masked_picture(read_view(storage, image), array, percent=percent))
+
+
+def _joined_map(
+    session: Session, storage: Storage, image: Image, map_ids: Sequence[UUID]
+) -> NDArray[np.float32]:
+    rows = session.execute(
+        select(ClusterMap.array_name, ClusterMap.weight, ClusterMap.layer_id)
+        .where(ClusterMap.image_id == image.id, ClusterMap.id.in_(map_ids))
+        .order_by(ClusterMap.rank)
+    ).all()
+    if not rows or len({row.layer_id for row in rows}) != 1:
+        raise NotFoundError("There is no such cluster map of this picture.")
+    arrays = [read_map(storage, image, row.array_name) for row in rows]
+    if len(arrays) == 1:
+        return arrays[0]
+    return merge_maps(arrays, [row.weight for row in rows])

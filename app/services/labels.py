@@ -1,0 +1,212 @@
+"""From what players typed to concepts, one image class at a time."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from app.concepts import Embedder, GivenConcept, clean_label, group_labels, score_concepts
+from app.infra.queue import enqueue
+from app.models import (
+    ClusterMap,
+    Concept,
+    ConceptScore,
+    Image,
+    Label,
+    LocalExplanation,
+    Round,
+    Study,
+    StudyClass,
+)
+from app.services import explanations
+
+
+def ask_all(session: Session, study: Study) -> int:
+    """Ask for the concepts of every class of a study; the number of jobs asked for."""
+    for image_class in study.classes:
+        enqueue(session, "labels.group_class", class_id=image_class.id)
+    return len(study.classes)
+
+
+@dataclass(frozen=True, slots=True)
+class _TypedLabel:
+    """A label with the circumstances in which it was typed, and its text cleaned."""
+
+    id: int
+    map_id: UUID
+    round_id: UUID
+    reveal_index: int
+    right: bool
+    cleaned: str | None
+
+
+def group_class(session: Session, *, class_id: int, embed: Embedder) -> bool:
+    """Make the concepts of one image class anew from all its labels: groups, names, scores, and the
+    local explanations of its images.
+
+    False when the class is gone. What is found again keeps its row, so a second run on the same
+    labels changes nothing. Two runs at once take turns.
+    """
+    image_class = session.scalar(
+        select(StudyClass).where(StudyClass.id == class_id).with_for_update()
+    )
+    if image_class is None:
+        return False
+    image_class.has_new_labels = False
+    typed = _typed_labels(session, class_id)
+    counts = Counter(label.cleaned for label in typed if label.cleaned is not None)
+    groups = group_labels(counts, embed=embed)
+    ids = _store_concepts(session, class_id, [group.name for group in groups])
+    concept_of = {text: ids[group.name] for group in groups for text in group.labels}
+    _store_memberships(session, typed, concept_of)
+    _store_scores(session, class_id, typed, concept_of)
+    _store_explanations(session, class_id, made_by(embed))
+    return True
+
+
+def made_by(embed: Embedder) -> dict[str, Any]:
+    """What the concepts come from, for whoever reads them later."""
+    packages = ("layerplay", "sentence-transformers", "scikit-learn", "simplemma")
+    return {**{p: version(p) for p in packages}, "method": "paper", "sentence_model": embed.name}
+
+
+def _typed_labels(session: Session, class_id: int) -> list[_TypedLabel]:
+    rows = session.execute(
+        select(
+            Label.id,
+            Label.text,
+            Label.cluster_map_id,
+            Label.round_id,
+            Round.reveal_index,
+            Round.status,
+            StudyClass.name,
+        )
+        .join(Label.round)
+        .join(Round.guessed_class)
+        .join(Round.cluster_map)
+        .join(ClusterMap.image)
+        .where(Image.class_id == class_id)
+        .order_by(Label.id)
+    )
+    return [
+        _TypedLabel(
+            id=row.id,
+            map_id=row.cluster_map_id,
+            round_id=row.round_id,
+            reveal_index=row.reveal_index,
+            right=row.status == "won",
+            cleaned=clean_label(row.text, class_name=row.name),
+        )
+        for row in rows
+    ]
+
+
+def _store_concepts(session: Session, class_id: int, names: Sequence[str]) -> dict[str, int]:
+    """Rows for these concepts and no others; their ids by name."""
+    session.execute(delete(Concept).where(Concept.class_id == class_id, Concept.name.not_in(names)))
+    if not names:
+        return {}
+    session.execute(
+        insert(Concept)
+        .values([{"class_id": class_id, "name": name} for name in names])
+        .on_conflict_do_nothing()
+    )
+    rows = session.execute(select(Concept.name, Concept.id).where(Concept.class_id == class_id))
+    return dict(rows.tuples().all())
+
+
+def _store_memberships(
+    session: Session, typed: Sequence[_TypedLabel], concept_of: Mapping[str, int]
+) -> None:
+    changes = [
+        {"id": label.id, "concept_id": concept_of.get(label.cleaned or "")} for label in typed
+    ]
+    if changes:
+        session.execute(update(Label), changes)
+
+
+def _store_scores(
+    session: Session,
+    class_id: int,
+    typed: Sequence[_TypedLabel],
+    concept_of: Mapping[str, int],
+) -> None:
+    scores = score_concepts(
+        GivenConcept(
+            map_id=label.map_id,
+            round_id=label.round_id,
+            concept=concept_of[label.cleaned],
+            reveal_index=label.reveal_index,
+            right=label.right,
+        )
+        for label in typed
+        if label.cleaned is not None and label.cleaned in concept_of
+    )
+    values = [
+        {
+            "cluster_map_id": map_id,
+            "concept_id": score.concept,
+            "n_given": score.n_given,
+            "mean_reveal_index": score.mean_reveal_index,
+            "any_right": score.any_right,
+            "score": score.score,
+        }
+        for map_id, of_map in scores.items()
+        for score in of_map
+    ]
+    _delete_other_scores(
+        session, class_id, {(v["cluster_map_id"], v["concept_id"]) for v in values}
+    )
+    if values:
+        statement = insert(ConceptScore).values(values)
+        measured = ("n_given", "mean_reveal_index", "any_right", "score")
+        session.execute(
+            statement.on_conflict_do_update(
+                index_elements=["cluster_map_id", "concept_id"],
+                set_={column: statement.excluded[column] for column in measured},
+            )
+        )
+
+
+def _delete_other_scores(session: Session, class_id: int, kept: set[tuple[Any, Any]]) -> None:
+    rows = session.execute(
+        select(ConceptScore.id, ConceptScore.cluster_map_id, ConceptScore.concept_id)
+        .join(ConceptScore.concept)
+        .where(Concept.class_id == class_id)
+    )
+    gone = [row.id for row in rows if (row.cluster_map_id, row.concept_id) not in kept]
+    session.execute(delete(ConceptScore).where(ConceptScore.id.in_(gone)))
+
+
+def _store_explanations(session: Session, class_id: int, origin: dict[str, Any]) -> None:
+    """Store the local explanation of each image whose content is not the stored one already."""
+    stored = {
+        row.image_id: row
+        for row in session.scalars(
+            select(LocalExplanation)
+            .join(Image, Image.id == LocalExplanation.image_id)
+            .where(Image.class_id == class_id)
+        )
+    }
+    now = datetime.now(UTC)
+    for image_id, content in explanations.build(session, class_id=class_id).items():
+        row = stored.get(image_id)
+        if row is None:
+            session.add(
+                LocalExplanation(image_id=image_id, content=content, made_by=origin, made_at=now)
+            )
+        elif row.content != content or row.made_by != origin:
+            row.content, row.made_by, row.made_at = content, origin, now
+    session.flush()
+
+
+def classes_with_new_labels(session: Session) -> list[int]:
+    """Classes whose labels wait for the concepts job, for the upkeep task to ask again."""
+    return list(session.scalars(select(StudyClass.id).where(StudyClass.has_new_labels)))

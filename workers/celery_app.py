@@ -1,0 +1,35 @@
+"""The Celery application: `python -m celery -A workers.celery_app worker`."""
+
+from celery import Celery
+from celery.signals import worker_process_init
+
+from app.infra.queue import BROKER_SETTINGS
+from app.infra.settings import get_settings
+
+celery_app = Celery(
+    "layerplay",
+    broker=get_settings().redis_url,
+    include=["workers.explanations", "workers.labels", "workers.upkeep"],
+)
+celery_app.conf.update(
+    BROKER_SETTINGS,
+    # A task counts as done when it is done, not when it is taken: a worker that dies gives it back.
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    worker_prefetch_multiplier=1,
+    broker_connection_retry_on_startup=True,
+    task_create_missing_queues=True,
+    task_default_queue="upkeep",
+    beat_schedule={"upkeep": {"task": "upkeep.ask_again", "schedule": 60.0}},
+    worker_hijack_root_logger=False,
+)
+
+QUEUES = ("explanations", "labels", "upkeep")
+
+
+@worker_process_init.connect  # type: ignore[untyped-decorator]
+def _one_thread_per_process(**_: object) -> None:
+    """As many processes as cores are at work: more threads would only get in each other's way."""
+    import torch
+
+    torch.set_num_threads(1)

@@ -1,0 +1,22 @@
+"""Turning labels into concepts."""
+
+from sqlalchemy.exc import OperationalError
+
+from app.concepts import load_embedder
+from app.infra.settings import get_settings
+from app.services import labels
+from workers.celery_app import celery_app
+from workers.context import task_transaction
+
+
+@celery_app.task(  # type: ignore[untyped-decorator]
+    name="labels.group_class",
+    autoretry_for=(OperationalError,),
+    retry_backoff=True,
+    max_retries=8,
+)
+def group_class(class_id: int) -> None:
+    """Make the concepts of one image class anew from all its labels."""
+    embed = load_embedder(get_settings().sentence_model)
+    with task_transaction() as session:
+        labels.group_class(session, class_id=class_id, embed=embed)

@@ -1,0 +1,30 @@
+"""Asking again for what was lost on the way: a queue that was down, a worker that was killed."""
+
+import redis
+
+from app.infra.queue import enqueue
+from app.infra.settings import get_settings
+from app.services import labels, studies
+from workers.celery_app import celery_app
+from workers.context import task_transaction
+
+
+@celery_app.task(name="upkeep.ask_again")  # type: ignore[untyped-decorator]
+def ask_again() -> None:
+    """Ask for what the rows say is still to be done, wherever a queue has run empty.
+
+    While a queue holds jobs nothing is lost, and asking again would only fill it with doubles.
+    """
+    with task_transaction() as session:
+        if _is_empty("explanations"):
+            for study in studies.list_all(session):
+                if study.status == "computing":
+                    studies.resume(session, study)
+        if _is_empty("labels"):
+            for class_id in labels.classes_with_new_labels(session):
+                enqueue(session, "labels.group_class", class_id=class_id)
+
+
+def _is_empty(queue: str) -> bool:
+    with redis.Redis.from_url(get_settings().redis_url or "") as client:
+        return client.llen(queue) == 0
