@@ -1,0 +1,258 @@
+"""What every test may ask for: real services, a session that is rolled back, pictures, a browser.
+
+The engines start when the first test asks for them. All workers of one run share them: each joins
+through the same home folder, and the last to finish stops them.
+"""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+import redis
+from PIL import Image, ImageDraw
+from playwright.sync_api import Browser, Page, sync_playwright
+from sqlalchemy import Engine, make_url
+from sqlalchemy.orm import Session
+
+from app.infra.db import make_engine, migrate
+from app.infra.embedded import Embedded, Services
+from app.infra.settings import Settings
+
+_HOME_VARIABLE = "LAYERPLAY_TEST_HOME"
+_TEMPLATE = "layerplay_template"
+_REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Tests must not see the installation that a developer has set up in this shell.
+    if not hasattr(config, "workerinput"):
+        for name in list(os.environ):
+            if name in {"DATABASE_URL", "REDIS_URL"} or (
+                name.startswith("LAYERPLAY_") and name != "LAYERPLAY_BROWSER"
+            ):
+                del os.environ[name]
+        os.environ[_HOME_VARIABLE] = tempfile.mkdtemp(prefix="layerplay-tests-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput") and _HOME_VARIABLE in os.environ:
+        # After a worker's crash the engines' keeper may still be stopping them in there.
+        shutil.rmtree(os.environ.pop(_HOME_VARIABLE), ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "chromium" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.browser)
+            if os.environ.get("LAYERPLAY_BROWSER") == "skip":
+                item.add_marker(
+                    pytest.mark.skip(reason="LAYERPLAY_BROWSER=skip: no Chromium on this machine")
+                )
+
+
+# Services
+
+
+@pytest.fixture(scope="session")
+def services() -> Iterator[Services]:
+    """PostgreSQL and Redis of this test run."""
+    # fsync is off: what a power cut does to a test database does not matter.
+    with Embedded(Path(os.environ[_HOME_VARIABLE]) / "home", durable=False) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def template_database(services: Services) -> str:
+    """Name of a database made by running every migration, for cloning."""
+    with _run_lock("template.lock"):
+        with _admin(services) as admin:
+            found = admin.execute(
+                "SELECT 1 FROM pg_database WHERE datname = %s", (_TEMPLATE,)
+            ).fetchone()
+        if found is None:
+            # It gets its name once it is complete.
+            unfinished = _create_database(services, template="template1")
+            migrate(unfinished)
+            with _admin(services) as admin:
+                name = make_url(unfinished).database
+                admin.execute(f'ALTER DATABASE "{name}" RENAME TO "{_TEMPLATE}"')
+    return _TEMPLATE
+
+
+@pytest.fixture(scope="session")
+def worker_database(services: Services, template_database: str) -> Iterator[str]:
+    """Address of this test worker's own migrated database. Nothing in it is ever committed."""
+    url = _create_database(services, template=template_database)
+    yield url
+    _drop_database(services, url)
+
+
+@pytest.fixture(scope="session")
+def worker_engine(worker_database: str) -> Iterator[Engine]:
+    engine = make_engine(worker_database)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def session(worker_engine: Engine) -> Iterator[Session]:
+    """A session whose work is undone after the test. A commit in it ends a savepoint only."""
+    with worker_engine.connect() as connection:
+        transaction = connection.begin()
+        with Session(
+            connection, join_transaction_mode="create_savepoint", expire_on_commit=False
+        ) as session:
+            yield session
+        transaction.rollback()
+
+
+@pytest.fixture
+def database(services: Services, template_database: str) -> Iterator[str]:
+    """Address of a migrated database of the test's own, for what needs true commits."""
+    url = _create_database(services, template=template_database)
+    yield url
+    _drop_database(services, url)
+
+
+@pytest.fixture
+def redis_url(services: Services, worker_id: str) -> str:
+    """Address of an empty Redis database that no other test worker uses."""
+    number = 1 + int(worker_id.removeprefix("gw")) if worker_id.startswith("gw") else 0
+    url = services.redis_url.rpartition("/")[0] + f"/{number}"
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+    return url
+
+
+@pytest.fixture
+def settings(tmp_path: Path, worker_database: str, redis_url: str) -> Settings:
+    """Settings whose files lie in the test's own folder."""
+    return Settings(
+        home=tmp_path / "home",
+        database_url=worker_database,
+        redis_url=redis_url,
+        secret_key="a key for tests",
+    )
+
+
+# Pictures
+
+
+@pytest.fixture(scope="session")
+def photos_root() -> Path:
+    """Real photos: `train` and `test`, each with one folder per class. They lie beside the
+    repository on the machines that have them; a test that asks for them is skipped elsewhere."""
+    root = _REPOSITORY.parent / "shared" / "data" / "photos"
+    if not root.is_dir():
+        pytest.skip(f"there are no real photos at {root}")
+    return root
+
+
+def _circle(draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], colour: str) -> None:
+    draw.ellipse(box, fill=colour)
+
+
+def _square(draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], colour: str) -> None:
+    draw.rectangle(box, fill=colour)
+
+
+def _stripes(draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], colour: str) -> None:
+    left, top, right, bottom = box
+    for y in range(top, bottom, 16):
+        draw.rectangle((left, y, right, y + 7), fill=colour)
+
+
+_DRAWN_CLASSES: dict[str, Callable[[ImageDraw.ImageDraw, tuple[int, int, int, int], str], None]] = {
+    "circle": _circle,
+    "square": _square,
+    "stripes": _stripes,
+}
+
+
+@pytest.fixture
+def drawn_photos(tmp_path: Path) -> Path:
+    """A folder with the classes circle, square and stripes, three drawn pictures each."""
+    root = tmp_path / "drawn"
+    for name, draw_shape in _DRAWN_CLASSES.items():
+        (root / name).mkdir(parents=True)
+        for number, colour in enumerate(("crimson", "gold", "navy")):
+            picture = Image.new("RGB", (160, 128), "lightgray")
+            left, top = 12 + 20 * number, 8 + 8 * number
+            draw_shape(ImageDraw.Draw(picture), (left, top, left + 80, top + 80), colour)
+            picture.save(root / name / f"{name}-{number}.png")
+    return root
+
+
+# Browser
+
+
+def _chromium_path() -> str | None:
+    """The Chromium to use, or None for the one that Playwright has installed itself."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """A headless Chromium."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=_chromium_path(),
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--no-first-run",
+            ],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def browser_page(chromium: Browser) -> Iterator[Page]:
+    """A page of a fresh visitor, 1280 x 800. Actions give up after 10 seconds."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 800}, service_workers="block")
+    context.set_default_timeout(10_000)
+    yield context.new_page()
+    context.close()
+
+
+@contextmanager
+def _run_lock(name: str) -> Iterator[None]:
+    """One of this run's workers at a time."""
+    with (Path(os.environ[_HOME_VARIABLE]) / name).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _admin(services: Services) -> Iterator[psycopg.Connection]:
+    url = make_url(services.database_url).set(drivername="postgresql")
+    address = url.render_as_string(hide_password=False)
+    connection = psycopg.connect(address, autocommit=True)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def _create_database(services: Services, *, template: str) -> str:
+    name = f"test_{uuid4().hex}"
+    with _admin(services) as admin:
+        admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    url = make_url(services.database_url).set(database=name)
+    return url.render_as_string(hide_password=False)
+
+
+def _drop_database(services: Services, url: str) -> None:
+    with _admin(services) as admin:
+        admin.execute(f'DROP DATABASE "{make_url(url).database}" WITH (FORCE)')
