@@ -12,7 +12,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
 from app import rules
-from app.concepts import ConceptScore, best_concepts, connect_maps, game_record, merge_scores
+from app.concepts import (
+    FULL_MERGE_N_CONCEPTS,
+    ConceptScore,
+    best_concepts,
+    connect_maps,
+    game_record,
+    merge_scores,
+)
 from app.explain.render import heatmap_overlay, masked_picture, merge_maps
 from app.infra.errors import NotFoundError
 from app.infra.storage import Storage
@@ -32,9 +39,6 @@ from app.services.drawing import read_map, read_view, to_jpeg
 Merge = Literal["none", "labels", "all"]
 """How a layer's cluster maps are shown: one by one, joined where they share a best concept, or all
 as one (Bianchi et al. 2024, label merging and full merge)."""
-
-TOP_CONCEPTS_OF_A_LAYER = 10
-"""Concepts shown for a layer merged as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +236,7 @@ def _merged_wholly(maps: Sequence[_Map]) -> list[dict[str, Any]]:
     if not maps:
         return []
     group = _group(maps)
-    return [{**group, "concepts": group["concepts"][:TOP_CONCEPTS_OF_A_LAYER]}]
+    return [{**group, "concepts": group["concepts"][:FULL_MERGE_N_CONCEPTS]}]
 
 
 def _group(maps: Sequence[_Map]) -> dict[str, Any]:
@@ -244,7 +248,10 @@ def _group(maps: Sequence[_Map]) -> dict[str, Any]:
         "n_feature_maps": sum(len(m.channels) for m in maps),
         "channels": channels,
         "concepts": [
-            [name, score] for name, score in merge_scores([(m.weight, m.scores) for m in maps])
+            [name, score]
+            for name, score in merge_scores(
+                [(m.weight, {s.concept: s.score for s in m.scores}) for m in maps]
+            )
         ],
         "wins": record.wins,
         "losses": record.losses,
