@@ -5,12 +5,12 @@ a name for each group. docs/algorithms/concepts.md has the rules with examples a
 """
 
 import re
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -26,7 +26,7 @@ from app.concepts.words import UNNAMING_WORDS
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-FloatArray = NDArray[np.floating[Any]]
+FloatArray = NDArray[np.float64]
 
 PACKAGED_MODEL = "packaged"
 
@@ -38,7 +38,7 @@ MAX_PAIR_DISTANCE = 0.5
 _DECIMALS = 5
 _TOLERANCE = 10**-_DECIMALS
 
-_WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 
 class ModelError(Exception):
@@ -52,8 +52,8 @@ class Embedder(Protocol):
     def name(self) -> str:
         """The model and its version, stored with results to tell what made them."""
 
-    def __call__(self, texts: Sequence[str]) -> FloatArray:
-        """Embed n texts as rows of length 1: [n, d]. A text's row depends on that text alone."""
+    def __call__(self, texts: Sequence[str]) -> NDArray[np.floating[Any]]:
+        """Embed n >= 1 texts as rows of length 1: [n, d]. A row depends on its own text alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,6 @@ class _SentenceEmbedder:
     def __call__(self, texts: Sequence[str]) -> FloatArray:
         distinct = sorted(set(texts))
         row_of = {text: row for row, text in enumerate(distinct)}
-        if not distinct:
-            return np.empty((0, self.model.get_embedding_dimension() or 0))
         rows = np.asarray(self.model.encode(distinct, show_progress_bar=False), dtype=np.float64)
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         return rows[[row_of[text] for text in texts]]
@@ -116,8 +114,7 @@ def _load_embedder(model: str) -> Embedder:
 
 @contextmanager
 def _no_progress_bars() -> Iterator[None]:
-    from transformers.utils import logging
-
+    logging: Any = import_module("transformers.utils.logging")
     was_enabled = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
@@ -164,7 +161,7 @@ def group_labels(counts: Mapping[str, int], *, embed: Embedder) -> list[LabelGro
 
 
 def _embed(texts: Sequence[str], embed: Embedder) -> FloatArray:
-    rows = embed(texts)
+    rows = np.asarray(embed(texts), dtype=np.float64)
     if rows.ndim != 2 or len(rows) != len(texts):
         raise ValueError(f"expected embeddings of shape [{len(texts)}, d], got {rows.shape}")
     if not np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-3):
@@ -175,7 +172,7 @@ def _embed(texts: Sequence[str], embed: Embedder) -> FloatArray:
 def _cluster(embeddings: FloatArray) -> NDArray[np.intp]:
     """Cluster unit rows [n, d]; returns the group of each row, [n]."""
     n = len(embeddings)
-    distances = np.round(np.clip(1 - embeddings @ embeddings.T, 0, 2), _DECIMALS)
+    distances: FloatArray = (1 - embeddings @ embeddings.T).clip(0, 2).round(_DECIMALS)
     distances = (distances + distances.T) / 2
     np.fill_diagonal(distances, 0)
     if distances.max() <= _TOLERANCE or (n == 2 and distances.max() <= MAX_PAIR_DISTANCE):
@@ -299,4 +296,12 @@ def _naming_words(label: str) -> list[str]:
 
 
 def _lemma(name: str) -> str:
-    return " ".join(simplemma.lemmatize(word, lang="en").lower() for word in name.split())
+    return " ".join(_noun_lemma(word) for word in name.split())
+
+
+def _noun_lemma(word: str) -> str:
+    # simplemma knows no parts of speech and takes "leaves" or "halves" for verbs; a label that
+    # names what is to be seen is hardly ever one.
+    if word.endswith("ves") and simplemma.is_known(noun := word.removesuffix("ves") + "f", "en"):
+        return noun
+    return simplemma.lemmatize(word, lang="en").lower()
