@@ -24,8 +24,6 @@ celery_app.conf.update(
     worker_hijack_root_logger=False,
 )
 
-QUEUES = ("explanations", "labels", "upkeep")
-
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]
 def _one_thread_per_process(**_: object) -> None:

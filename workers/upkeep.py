@@ -27,4 +27,4 @@ def ask_again() -> None:
 
 def _is_empty(queue: str) -> bool:
     with redis.Redis.from_url(get_settings().redis_url or "") as client:
-        return client.llen(queue) == 0
+        return bool(client.llen(queue) == 0)

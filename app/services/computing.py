@@ -102,10 +102,13 @@ def store(session: Session, storage: Storage, *, image_id: UUID, result: Result)
     image.view_key = f"views/{image.id}.jpg"
     image.maps_key = f"maps/{image.id}.npz"
     storage.put(image.view_key, result.view)
-    storage.put_with(image.maps_key, lambda file: np.savez_compressed(file, **arrays))
+    storage.put_with(
+        image.maps_key, lambda file: np.savez_compressed(file, allow_pickle=False, **arrays)
+    )
     image.status = "done"
     image.target_index = result.explanation.target
-    image.target_name = result.explanation.target_name
+    target = result.explanation.target
+    image.target_name = result.explanation.target_name or f"class {target}"
     image.probability = result.explanation.probability
     image.computed_at = datetime.now(UTC)
     image.compute_s = result.compute_s

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
-from app import rules
 from app.concepts import (
     FULL_MERGE_N_CONCEPTS,
     ConceptScore,
@@ -20,7 +19,8 @@ from app.concepts import (
     game_record,
     merge_scores,
 )
-from app.explain.render import heatmap_overlay, masked_picture, merge_maps
+from app.explain.clusters import merge_maps
+from app.explain.render import heatmap_overlay, masked_picture
 from app.infra.errors import NotFoundError
 from app.infra.storage import Storage
 from app.models import (
@@ -170,7 +170,7 @@ class _Map:
     layer_id: int
     weight: float
     channels: tuple[int, ...]
-    scores: tuple[ConceptScore, ...] = ()
+    scores: tuple[ConceptScore[str], ...] = ()
     outcomes: tuple[tuple[str, int], ...] = ()
 
 
@@ -192,7 +192,7 @@ def _maps(session: Session, wanted: Any) -> list[_Map]:
         row.id: _Map(row.id, row.image_id, row.layer_id, row.weight, tuple(row.channels))
         for row in rows
     }
-    scores: dict[UUID, list[ConceptScore]] = defaultdict(list)
+    scores: dict[UUID, list[ConceptScore[str]]] = defaultdict(list)
     for score, name in session.execute(
         select(ScoreRow, Concept.name)
         .join(ScoreRow.concept)
@@ -276,8 +276,7 @@ def region(
 ) -> bytes:
     """What players saw of the picture at a reveal index, as a JPEG."""
     array = _joined_map(session, storage, image, map_ids)
-    percent = rules.REVEAL_PERCENTS[reveal_index]
-    return to_jpeg(masked_picture(read_view(storage, image), array, percent=percent))
+    return to_jpeg(masked_picture(read_view(storage, image), array, reveal_index))
 
 
 def _joined_map(

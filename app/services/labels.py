@@ -119,7 +119,7 @@ def _store_concepts(session: Session, class_id: int, names: Sequence[str]) -> di
         .on_conflict_do_nothing()
     )
     rows = session.execute(select(Concept.name, Concept.id).where(Concept.class_id == class_id))
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def _store_memberships(

@@ -62,7 +62,8 @@ def register(
 
 
 def _weights_of(description: Path) -> Path:
-    return description.parent / json.loads(description.read_text())["weights"]
+    weights: str = json.loads(description.read_text())["weights"]
+    return description.parent / weights
 
 
 def load_registered(row: Network, storage: Storage) -> LoadedNetwork:

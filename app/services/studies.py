@@ -235,14 +235,12 @@ _RATE_OVER = 20
 
 
 def progress(session: Session, study: Study) -> Progress:
-    counts: dict[str, int] = dict(
+    counts = dict(
         session.execute(
             select(Image.status, func.count())
             .where(Image.study_id == study.id)
             .group_by(Image.status)
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     moments = session.scalars(
         select(Image.computed_at)
