@@ -1,0 +1,213 @@
+"""Everything on this machine with one command: engines, worker, web server, a study, the game."""
+
+import contextlib
+import errno
+import json
+import os
+import socket
+import sys
+import time
+import webbrowser
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from app.infra.embedded import Embedded
+from app.infra.errors import ConflictError, InvalidInputError
+from app.infra.settings import Settings, get_settings
+from app.infra.supervisor import (
+    Interrupts,
+    Supervisor,
+    process_environment,
+    worker_command,
+)
+from app.installation import Installation, create_from_folder, open_installation
+from app.services import studies
+
+DEFAULT_NETWORK = "vgg16"  # the paper's
+_USAGE = (
+    "Name your photos: make demo PHOTOS=<folder with one sub-folder per class> "
+    "NETWORK=<torchvision name or description file>."
+)
+
+_console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def run_demo(
+    *, photos: Path | None, network: str | None, port: int, home: Path, open_browser: bool
+) -> int:
+    """Start everything, make the study that is not there yet, serve until Ctrl-C.
+
+    Returns the exit status: 0 after Ctrl-C, 2 when there is nothing to show and no photos are
+    named. What else goes wrong is raised as an AppError, everything stopped before.
+    """
+    settings = get_settings().model_copy(update={"port": port, "home": home.absolute()})
+    if photos is not None:
+        studies.class_folders(photos)
+    require_free_port(settings.host, port)
+    if photos is None and not _has_data(settings):
+        _console.print(_USAGE)
+        return 2
+    with Interrupts() as interrupts:
+        try:
+            with contextlib.ExitStack() as stack:
+                try:
+                    inst, supervisor = _start(stack, settings, interrupts)
+                    if photos is None and not _has_studies(inst):
+                        _console.print(_USAGE)
+                        return 2
+                    _serve(inst, supervisor, photos, network, open_browser=open_browser)
+                finally:
+                    # The stack stops everything now, and a Ctrl-C may only hurry it.
+                    interrupts.stopping = True
+        except KeyboardInterrupt:
+            _console.print(f"Stopped. Everything is kept in {settings.home}.")
+    return 0
+
+
+def require_free_port(host: str, port: int) -> None:
+    """ConflictError when nothing can listen there. Looked at first, so that nothing is started in
+    vain."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OverflowError:
+            raise InvalidInputError(f"{port} is not a port: choose 1024 to 65535.") from None
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise ConflictError(
+                    f"Port {port} is taken: choose another with `make demo PORT={port + 1}`."
+                ) from error
+            raise ConflictError(
+                f"Nothing can listen at {host}, port {port} ({error.strerror}): "
+                "choose another port with `make demo PORT=8000`."
+            ) from error
+
+
+def _has_data(settings: Settings) -> bool:
+    return settings.database_url is not None or (settings.home / "postgres").exists()
+
+
+def _start(
+    stack: contextlib.ExitStack, settings: Settings, interrupts: Interrupts
+) -> tuple[Installation, Supervisor]:
+    """Engines, schema, worker and web server; the stack stops them in the opposite order."""
+    with _console.status("Starting PostgreSQL and Redis"):
+        database_url, redis_url = settings.database_url, settings.redis_url
+        keep_open: list[int] = []
+        if database_url is None or redis_url is None:
+            embedded = Embedded(settings.home)
+            services = stack.enter_context(embedded)
+            database_url = database_url or services.database_url
+            redis_url = redis_url or services.redis_url
+            keep_open.append(embedded.users_fd)
+    with _console.status("Bringing the schema up to date"):
+        inst = stack.enter_context(open_installation(settings, database_url, redis_url))
+    supervisor = stack.enter_context(
+        Supervisor(settings.home / "logs", keep_open=keep_open, hurry=lambda: interrupts.hurry)
+    )
+    environment = process_environment(settings, database_url, redis_url)
+    supervisor.start("worker", worker_command(settings.home), environment=environment)
+    supervisor.start("web", _web_command(settings), environment=environment)
+    with _console.status("Starting the web server and a worker"):
+        supervisor.wait_until_healthy(_reachable(settings.host), settings.port)
+    return inst, supervisor
+
+
+def _web_command(settings: Settings) -> list[str]:
+    return [
+        *(sys.executable, "-m", "uvicorn", "app.web.main:app"),
+        *("--host", settings.host, "--port", str(settings.port)),
+        *("--timeout-graceful-shutdown", "5"),
+    ]
+
+
+def _reachable(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+
+
+def _has_studies(inst: Installation) -> bool:
+    with inst.transaction() as session:
+        return bool(studies.list_all(session))
+
+
+def _serve(
+    inst: Installation,
+    supervisor: Supervisor,
+    photos: Path | None,
+    network: str | None,
+    *,
+    open_browser: bool,
+) -> None:
+    host = _reachable(inst.settings.host)
+    address = f"http://{f'[{host}]' if ':' in host else host}:{inst.settings.port}"
+    if photos is not None:
+        slug = _make_study(inst, photos, network or DEFAULT_NETWORK)
+        _console.print(f"The study, while it computes: {address}/studies/{slug}")
+        _wait_until_computed(inst, supervisor, slug)
+    _console.print(f"[bold]Play at {address}/play[/] (Ctrl-C stops everything, nothing is lost)")
+    if open_browser and _has_screen():
+        webbrowser.open(f"{address}/play")
+    supervisor.watch()
+
+
+def _make_study(inst: Installation, photos: Path, network: str) -> str:
+    """The address name of the study of these photos with this network, made when there is none.
+
+    Which one it is stands in a file in `home`, written once all the photos are in.
+    """
+    known_file = inst.settings.home / "demo.json"
+    known = json.loads(known_file.read_text()) if known_file.exists() else {}
+    key = f"{photos.resolve()} {network}"
+    name = f"{photos.resolve().name} with {Path(network).stem}"
+    with inst.transaction() as session:
+        found = next((s for s in studies.list_all(session) if s.slug == known.get(key)), None)
+        if found is not None:
+            studies.resume(session, found)
+            return found.slug
+    create_from_folder(inst, name=name, photos=photos, network=network, on_message=_console.print)
+    with inst.transaction() as session:
+        slug = studies.find(session, name).slug
+    known_file.write_text(json.dumps({**known, key: slug}, indent=1))
+    return slug
+
+
+def _wait_until_computed(inst: Installation, supervisor: Supervisor, slug: str) -> None:
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=_console,
+    )
+    with bar:
+        task = bar.add_task("Computing the pictures' cluster maps", total=None)
+        while True:
+            supervisor.check()
+            with inst.transaction() as session:
+                progress = studies.progress(session, studies.get(session, slug))
+            done = progress.n_done + progress.n_failed
+            bar.update(task, total=progress.n_images, completed=done)
+            if progress.is_finished:
+                break
+            time.sleep(0.5)
+    for failure in progress.failures:
+        _console.print(f"[red]failed[/] {failure.file_name}: {failure.reason}")
+
+
+def _has_screen() -> bool:
+    """Whether a browser window would be seen by somebody."""
+    if "CI" in os.environ or "LAYERPLAY_NO_BROWSER" in os.environ:
+        return False
+    return sys.platform == "darwin" or "DISPLAY" in os.environ or "WAYLAND_DISPLAY" in os.environ
