@@ -1,0 +1,283 @@
+"""The public door: a picture and a network in, an explanation out."""
+
+import difflib
+import json
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from app.explain.clusters import (
+    Clusterer,
+    ClusterMap,
+    get_clusterer,
+    make_cluster_maps,
+    prune_channels,
+)
+from app.explain.features import LayerFeatures, compute_features
+from app.explain.networks import Network
+
+FORMAT: Final = 1
+EXPLANATION_FILE: Final = "explanation.json"
+MAPS_FILE: Final = "maps.npz"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerExplanation:
+    """What one layer looked at.
+
+    name: dotted path of the module. height, width: of its maps. n_kept: channels that pruning left.
+    kept_weight: their share of the layer's weight, in percent. channel_weights: [C], percent, sum
+    100, or all 0 when the class has no positive evidence at this layer (has_evidence is then
+    false). clusters: by falling weight; empty when no channel is left.
+    """
+
+    name: str
+    n_channels: int
+    height: int
+    width: int
+    n_kept: int
+    kept_weight: float
+    channel_weights: NDArray[np.float64]
+    clusters: tuple[ClusterMap, ...]
+
+    @property
+    def has_evidence(self) -> bool:
+        return bool(self.channel_weights.any())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Explanation:
+    """Why a network gave an image a class.
+
+    target: the explained class; predicted: the class with the highest logit. probabilities: [K],
+    softmax of the logits. layers: from input to output. network, weights_sha256 and classes are
+    None for a bare module, of which nothing but its answer is known. clusterer, seed: how the
+    clusters were made.
+    """
+
+    target: int
+    predicted: int
+    probabilities: NDArray[np.float32]
+    layers: tuple[LayerExplanation, ...]
+    clusterer: str
+    seed: int
+    network: str | None = None
+    weights_sha256: str | None = None
+    classes: tuple[str, ...] | None = None
+
+    @property
+    def probability(self) -> float:
+        """Of the target, 0..1."""
+        return float(self.probabilities[self.target])
+
+    @property
+    def target_name(self) -> str | None:
+        return self.name_of(self.target)
+
+    def name_of(self, index: int) -> str | None:
+        return None if self.classes is None else self.classes[index]
+
+    def save(self, folder: str | Path) -> None:
+        """Write explanation.json and maps.npz into a folder, which is made where there is none."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        arrays: dict[str, NDArray[Any]] = {"probabilities": self.probabilities}
+        for i, layer in enumerate(self.layers):
+            arrays[f"layer{i}_channel_weights"] = layer.channel_weights
+            for j, cluster in enumerate(layer.clusters):
+                arrays[f"layer{i}_cluster{j}"] = cluster.map
+        np.savez_compressed(folder / MAPS_FILE, allow_pickle=False, **arrays)
+        text = json.dumps(self._entries(), indent=1, ensure_ascii=False)
+        (folder / EXPLANATION_FILE).write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Explanation":
+        """Read what `save` wrote. Raises ValueError when the files are not of this format."""
+        folder = Path(folder)
+        try:
+            entries = json.loads((folder / EXPLANATION_FILE).read_text(encoding="utf-8"))
+            with np.load(folder / MAPS_FILE, allow_pickle=False) as file:
+                arrays = dict(file)
+            if entries["format"] != FORMAT:
+                raise ValueError(f"its format is {entries['format']}, not {FORMAT}")
+            return cls._from(entries, arrays)
+        except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+            raise ValueError(
+                f"{folder} holds no explanation that can be read ({error})."
+            ) from error
+
+    def _entries(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "network": self.network,
+            "weights_sha256": self.weights_sha256,
+            "classes": self.classes,
+            "target": self.target,
+            "target_name": self.target_name,
+            "predicted": self.predicted,
+            "probability": self.probability,
+            "clusterer": self.clusterer,
+            "seed": self.seed,
+            "layers": [
+                {
+                    "name": layer.name,
+                    "n_channels": layer.n_channels,
+                    "height": layer.height,
+                    "width": layer.width,
+                    "n_kept": layer.n_kept,
+                    "kept_weight": layer.kept_weight,
+                    "has_evidence": layer.has_evidence,
+                    "clusters": [
+                        {"weight": cluster.weight, "channels": cluster.channels}
+                        for cluster in layer.clusters
+                    ],
+                }
+                for layer in self.layers
+            ],
+        }
+
+    @classmethod
+    def _from(cls, entries: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> "Explanation":
+        classes = entries["classes"]
+        return cls(
+            target=entries["target"],
+            predicted=entries["predicted"],
+            probabilities=arrays["probabilities"],
+            layers=tuple(
+                LayerExplanation(
+                    name=layer["name"],
+                    n_channels=layer["n_channels"],
+                    height=layer["height"],
+                    width=layer["width"],
+                    n_kept=layer["n_kept"],
+                    kept_weight=layer["kept_weight"],
+                    channel_weights=arrays[f"layer{i}_channel_weights"],
+                    clusters=tuple(
+                        ClusterMap(
+                            channels=tuple(cluster["channels"]),
+                            weight=cluster["weight"],
+                            map=arrays[f"layer{i}_cluster{j}"],
+                        )
+                        for j, cluster in enumerate(layer["clusters"])
+                    ),
+                )
+                for i, layer in enumerate(entries["layers"])
+            ),
+            clusterer=entries["clusterer"],
+            seed=entries["seed"],
+            network=entries["network"],
+            weights_sha256=entries["weights_sha256"],
+            classes=None if classes is None else tuple(classes),
+        )
+
+
+def explain_image(
+    network: Network | nn.Module,
+    image: Image.Image | Tensor,
+    *,
+    target: int | str | None = None,
+    layers: Sequence[str] | None = None,
+    clusterer: str = "paper",
+    seed: int = 0,
+) -> Explanation:
+    """Explain why the network gives the image a class (Bianchi et al. 2024).
+
+    network: a Network, or any module that takes [1, 3, H, W] and returns logits [1, K].
+    image: a PIL image, which a Network preprocesses, or a float tensor [3, H, W] ready for the
+        module.
+    target: index or name of the class to explain; None explains the predicted one.
+    layers: dotted module paths; None takes the default layers (see app.explain.layers).
+    clusterer: how feature maps are grouped; "paper" is PCA, t-SNE and Ward.
+    seed: the only source of randomness; the same image and seed give the same explanation.
+    Raises LayerError for layers that cannot be explained, ValueError for a target or clusterer that
+    does not exist, or an image that does not fit.
+    """
+    group_maps = get_clusterer(clusterer)
+    known = network if isinstance(network, Network) else None
+    module = network.module if isinstance(network, Network) else network
+    classes = known.classes if known else None
+    features = compute_features(
+        module,
+        _as_tensor(known, image),
+        choose_target=_target_chooser(target, classes),
+        layers=layers,
+    )
+    return Explanation(
+        target=features.target,
+        predicted=int(features.logits.argmax()),
+        probabilities=_softmax(features.logits).astype(np.float32),
+        layers=tuple(_explain_layer(layer, group_maps, seed) for layer in features.layers),
+        clusterer=clusterer,
+        seed=seed,
+        network=known.name if known else None,
+        weights_sha256=known.weights_sha256 if known else None,
+        classes=classes,
+    )
+
+
+def _explain_layer(layer: LayerFeatures, clusterer: Clusterer, seed: int) -> LayerExplanation:
+    percent = layer.percent
+    kept = prune_channels(percent)
+    n_channels, height, width = layer.maps.shape
+    return LayerExplanation(
+        name=layer.name,
+        n_channels=n_channels,
+        height=height,
+        width=width,
+        n_kept=len(kept),
+        kept_weight=float(percent[kept].sum()),
+        channel_weights=percent,
+        clusters=make_cluster_maps(layer.maps, percent, kept, clusterer=clusterer, seed=seed),
+    )
+
+
+def _as_tensor(network: Network | None, image: Image.Image | Tensor) -> Tensor:
+    if isinstance(image, Tensor):
+        return image
+    if network is None:
+        raise ValueError(
+            "A bare module does not say how a picture is preprocessed; give a float tensor "
+            "[3, H, W], or a Network from load_network."
+        )
+    return network.preprocess(image)
+
+
+def _target_chooser(
+    target: int | str | None, classes: tuple[str, ...] | None
+) -> Callable[[NDArray[np.float64]], int]:
+    def choose(logits: NDArray[np.float64]) -> int:
+        if target is None:
+            return int(logits.argmax())
+        index = _index_of(target, classes) if isinstance(target, str) else target
+        if not 0 <= index < len(logits):
+            raise ValueError(f"There is no class {index}; the network has {len(logits)} classes.")
+        return index
+
+    return choose
+
+
+def _index_of(name: str, classes: tuple[str, ...] | None) -> int:
+    if classes is None:
+        raise ValueError(f"The classes of a bare module have no names, so none is {name!r}.")
+    indices = [i for i, one in enumerate(classes) if one == name]
+    if not indices:
+        near = difflib.get_close_matches(name, classes, n=3, cutoff=0.5)
+        hint = f"; near names: {', '.join(near)}" if near else ""
+        raise ValueError(f"The network has no class {name!r}{hint}.")
+    if len(indices) > 1:
+        listed = ", ".join(map(str, indices))
+        raise ValueError(f"Several classes are named {name!r}; give the number ({listed}).")
+    return indices[0]
+
+
+def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    powers = np.exp(logits - logits.max())
+    probabilities: NDArray[np.float64] = powers / powers.sum()
+    return probabilities

@@ -1,0 +1,84 @@
+"""Feature maps and channel weights of all layers: one forward pass, one backward pass.
+
+Bianchi et al. 2024, section 3.1. With A the maps [C, H, W] of a layer, y the logit of the explained
+class and g = dy/dA, the guided gradient is G = 1[A > 0] 1[g > 0] g, and the weight of channel k is
+the mean of G_k over its pixels.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from app.explain.layers import find_places, resolve_places
+from app.explain.recording import record
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerFeatures:
+    """maps: [C, H, W] as the layer gave them. weights: [C], w_k >= 0, in units of the gradient."""
+
+    name: str
+    maps: NDArray[np.floating]
+    weights: NDArray[np.float64]
+
+    @property
+    def percent(self) -> NDArray[np.float64]:
+        """Channel weights [C] in percent of the layer; all 0 without positive evidence."""
+        total = self.weights.sum()
+        return self.weights * (100.0 / total) if total > 0 else np.zeros_like(self.weights)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Features:
+    """logits: [K]. target: the explained class. layers: from input to output."""
+
+    logits: NDArray[np.float64]
+    target: int
+    layers: tuple[LayerFeatures, ...]
+
+
+def compute_features(
+    module: nn.Module,
+    image: Tensor,
+    *,
+    choose_target: Callable[[NDArray[np.float64]], int],
+    layers: Sequence[str] | None = None,
+) -> Features:
+    """Run the network once forward and once backward; it is left as it was found.
+
+    image: float [3, H, W]. choose_target: the class to explain, given the logits [K].
+    layers: names of modules; None takes the default layers. Raises LayerError for a layer that is
+    unknown or has no maps, ValueError when the image, the logits, the maps or the gradients are
+    not finite.
+    """
+    if layers is not None and not layers:
+        raise ValueError("No layer is named; leave layers out for the default ones.")
+    recording = record(module, image, keep=layers)
+    places = find_places(recording)[1] if layers is None else resolve_places(recording, layers)
+    logits = recording.logits.detach().double().cpu().numpy()
+    target = choose_target(logits)
+    # The backward pass ends at the earliest of these places and computes no parameter's gradient.
+    with torch.inference_mode(False), torch.enable_grad():
+        gradients = torch.autograd.grad(
+            recording.logits[target], [place.edge for place in places], allow_unused=True
+        )
+    found = []
+    for place, gradient in zip(places, gradients, strict=True):
+        assert place.value is not None
+        found.append(_weigh(place.name, place.value, gradient))
+    return Features(logits=logits, target=target, layers=tuple(found))
+
+
+def _weigh(name: str, maps: Tensor, gradient: Tensor | None) -> LayerFeatures:
+    # A layer on which the class does not depend has no gradient, which is not the same as NaN.
+    g = torch.zeros_like(maps) if gradient is None else gradient[0].detach()
+    for what, values in (("feature maps", maps), ("gradients", g)):
+        if not torch.isfinite(values).all():
+            raise ValueError(f"The {what} of layer {name!r} are NaN or infinite for this image.")
+    guided = torch.where((maps > 0) & (g > 0), g, 0)
+    weights = guided.double().mean(dim=(1, 2))
+    return LayerFeatures(name, maps.cpu().numpy(), weights.cpu().numpy())

@@ -1,0 +1,428 @@
+"""Classifiers with their preprocessing: loaded by name or description file, never unpickled."""
+
+import difflib
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+import torchvision
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms import functional as transforms
+
+from app.explain.pictures import to_rgb
+
+_PICKLED: Final = frozenset({".pth", ".pt", ".bin", ".pkl", ".pickle", ".ckpt", ".tar"})
+_IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
+_IMAGENET_STD: Final = (0.229, 0.224, 0.225)
+
+
+class NetworkError(ValueError):
+    """A network cannot be loaded; the message says what is wrong and what to do."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Network:
+    """A classifier ready to be explained: its module, its classes and what it expects to see.
+
+    module: in eval mode on `device`, takes [B, 3, input_size, input_size], returns logits [B, K].
+    resize: short side in px to which a picture is scaled before the centre crop of input_size px.
+    mean, std: per colour channel, for values in 0..1.
+    weights_sha256: hash of every parameter and buffer, the same wherever they were loaded from.
+    """
+
+    name: str
+    architecture: str
+    module: nn.Module
+    classes: tuple[str, ...]
+    resize: int
+    input_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    weights_sha256: str
+    device: torch.device
+    interpolation: InterpolationMode = InterpolationMode.BILINEAR
+
+    def view(self, image: Image.Image, size: int | None = None) -> Image.Image:
+        """The square region of a picture which the network sees, upright, in RGB.
+
+        With size None it is what the network gets, input_size px wide; else the same region cut
+        from the picture itself and scaled to `size` px, so that a large view stays sharp.
+        """
+        upright = to_rgb(image)
+        if size is None or size == self.input_size:
+            resized = transforms.resize(upright, [self.resize], self.interpolation, antialias=True)
+            return _as_image(transforms.center_crop(resized, [self.input_size, self.input_size]))
+        side = min(upright.size) * self.input_size / self.resize
+        left, top = (upright.width - side) / 2, (upright.height - side) / 2
+        box = (left, top, left + side, top + side)
+        return upright.resize((size, size), Image.Resampling.LANCZOS, box=box)
+
+    def preprocess(self, image: Image.Image) -> Tensor:
+        """A picture as the float32 tensor [3, input_size, input_size] that the module takes."""
+        pixels = transforms.pil_to_tensor(self.view(image)).to(torch.float32) / 255
+        normalised: Tensor = transforms.normalize(pixels, list(self.mean), list(self.std))
+        return normalised.to(self.device)
+
+
+@dataclass(frozen=True, slots=True)
+class _Description:
+    """What a network is before any weights are read."""
+
+    name: str
+    architecture: str
+    classes: tuple[str, ...] | None
+    resize: int
+    input_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    interpolation: InterpolationMode
+    weights: Path | None  # None: the published ones
+
+
+def load_network(
+    name: str | Path,
+    *,
+    weights: str | Path = "default",
+    classes: str | Path | Sequence[str] | None = None,
+    device: str | torch.device | None = None,
+    seed: int = 0,
+) -> Network:
+    """Load a classifier in eval mode.
+
+    name: a torchvision classifier ("vgg16"), or the path of a JSON description with the keys
+        architecture, classes, input_size, mean, std, weights (a .safetensors file beside it) and,
+        where it differs from input_size, resize.
+    weights: "default" (the description's file, or torchvision's published weights), "random"
+        (initialised from `seed`), or the path of a .safetensors file.
+    classes: names in the order of the logits: a .txt file (one a line), a .json list, or a
+        sequence; by default the description's, or those of the published weights.
+    device: by default CUDA where there is one, else the CPU.
+    Raises NetworkError.
+    """
+    # Parameters made under a caller's inference_mode could never be differentiated through.
+    with torch.inference_mode(False), torch.no_grad():
+        return _load(str(name), str(weights), classes, device, seed)
+
+
+def _load(
+    name: str,
+    weights: str,
+    classes: str | Path | Sequence[str] | None,
+    device: str | torch.device | None,
+    seed: int,
+) -> Network:
+    description = _describe(name)
+    named = description.classes if classes is None else _read_classes(classes)
+    if weights == "random":
+        module, named = _build_random(description, named, seed)
+    elif weights == "default" and description.weights is None:
+        module, named = _build_published(description, named)
+    else:
+        path = Path(weights) if weights != "default" else description.weights
+        assert path is not None
+        module, named = _build_from_file(description, named, path)
+    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    return Network(
+        name=description.name,
+        architecture=description.architecture,
+        module=module.eval().to(place),
+        classes=named,
+        resize=description.resize,
+        input_size=description.input_size,
+        mean=description.mean,
+        std=description.std,
+        weights_sha256=_hash_weights(module),
+        device=place,
+        interpolation=description.interpolation,
+    )
+
+
+# --- what is asked for
+
+
+def _describe(name: str) -> _Description:
+    path = Path(name)
+    if path.suffix.lower() in _PICKLED:
+        raise NetworkError(_pickle_refusal(path))
+    if path.suffix.lower() == ".json" or path.is_file():
+        return _read_description(path)
+    return _describe_published(name)
+
+
+def _check_architecture(name: str) -> None:
+    known = torchvision.models.list_models(module=torchvision.models)
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else "vgg16 and resnet50 are examples."
+        raise NetworkError(f"There is no torchvision classifier named {name!r}; {hint}")
+
+
+def _describe_published(name: str) -> _Description:
+    _check_architecture(name)
+    published = torchvision.models.get_model_weights(name)["DEFAULT"]
+    preset = published.transforms()
+    return _Description(
+        name=name,
+        architecture=name,
+        classes=tuple(published.meta["categories"]),
+        resize=preset.resize_size[0],
+        input_size=preset.crop_size[0],
+        mean=tuple(preset.mean),
+        std=tuple(preset.std),
+        interpolation=preset.interpolation,
+        weights=None,
+    )
+
+
+def _read_description(path: Path) -> _Description:
+    entries = _read_json(path)
+    if not isinstance(entries, dict):
+        raise NetworkError(f"{path} is not a network description: it holds no JSON object.")
+    entry = partial(_entry, path, entries)
+    architecture = entry("architecture", lambda value: isinstance(value, str), "a name")
+    _check_architecture(architecture)
+    classes = entry("classes", _is_list_of_names, "a list of names")
+    if entries.get("num_classes", len(classes)) != len(classes):
+        raise NetworkError(
+            f"{path} names {len(classes)} classes, but its num_classes is {entries['num_classes']}."
+        )
+    input_size = entry("input_size", _is_positive_int, "a number of pixels")
+    resize = entry("resize", _is_positive_int, "a number of pixels", input_size)
+    if resize < input_size:
+        raise NetworkError(f"In {path}, resize ({resize}) is below input_size ({input_size}).")
+    return _Description(
+        name=path.stem,
+        architecture=architecture,
+        classes=tuple(classes),
+        resize=resize,
+        input_size=input_size,
+        mean=tuple(entry("mean", _is_three_numbers, "three numbers", _IMAGENET_MEAN)),
+        std=tuple(entry("std", _is_three_numbers, "three numbers", _IMAGENET_STD)),
+        interpolation=InterpolationMode.BILINEAR,
+        weights=path.parent / entry("weights", lambda value: isinstance(value, str), "a file name"),
+    )
+
+
+def _entry(
+    path: Path,
+    entries: Mapping[str, Any],
+    key: str,
+    fits: Callable[[Any], bool],
+    wanted: str,
+    default: Any = None,
+) -> Any:
+    value = entries.get(key, default)
+    if value is None:
+        raise NetworkError(f"{path} lacks the key {key!r} ({wanted}).")
+    if not fits(value):
+        raise NetworkError(f"In {path}, {key!r} must be {wanted}, not {value!r}.")
+    return value
+
+
+def _is_list_of_names(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(one, str) for one in value)
+
+
+def _is_positive_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _is_three_numbers(value: Any) -> bool:
+    return len(value) == 3 and all(isinstance(one, int | float) for one in value)
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise NetworkError(f"There is no file {path}.") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise NetworkError(f"{path} is not valid JSON: {error}.") from error
+
+
+def _read_classes(source: str | Path | Sequence[str]) -> tuple[str, ...]:
+    if not isinstance(source, str | Path):
+        return tuple(source)
+    path = Path(source)
+    if path.suffix.lower() == ".json":
+        listed = _read_json(path)
+        if not _is_list_of_names(listed):
+            raise NetworkError(f"{path} must hold a JSON list of class names.")
+        return tuple(listed)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise NetworkError(f"There is no file {path}.") from None
+    except UnicodeDecodeError as error:
+        raise NetworkError(f"{path} is not a text file in UTF-8.") from error
+    names = tuple(line.strip() for line in lines if line.strip())
+    if not names:
+        raise NetworkError(f"{path} names no class.")
+    return names
+
+
+# --- modules and their weights
+
+
+def _build(architecture: str, n_classes: int, **options: Any) -> nn.Module:
+    if architecture in {"inception_v3", "googlenet"}:
+        # Without this, torchvision warns and spends half a minute drawing its own initial values.
+        options = {"init_weights": False, "aux_logits": False, **options}
+    module: nn.Module = torchvision.models.get_model(
+        architecture, weights=None, num_classes=n_classes, **options
+    )
+    return module
+
+
+def _build_random(
+    description: _Description, classes: tuple[str, ...] | None, seed: int
+) -> tuple[nn.Module, tuple[str, ...]]:
+    assert classes is not None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return _build(description.architecture, len(classes)), classes
+
+
+def _build_published(
+    description: _Description, classes: tuple[str, ...] | None
+) -> tuple[nn.Module, tuple[str, ...]]:
+    architecture = description.architecture
+    published = torchvision.models.get_model_weights(architecture)["DEFAULT"]
+    n_published = len(published.meta["categories"])
+    if classes is None or len(classes) != n_published:
+        raise NetworkError(
+            f"The published weights of {architecture} answer with {n_published} classes, but "
+            f"{len(classes or ())} are named."
+        )
+    try:
+        # weights_only: even a published file is read as tensors, never unpickled.
+        tensors = published.get_state_dict(progress=False, check_hash=True, weights_only=True)
+    except (OSError, RuntimeError) as error:
+        raise NetworkError(
+            f"The published weights of {architecture} could not be downloaded ({error}); go "
+            "online, or use weights 'random' or a .safetensors file."
+        ) from error
+    if architecture.startswith("densenet"):
+        tensors = {_modern_densenet_key(key): tensor for key, tensor in tensors.items()}
+    options = {"transform_input": True} if architecture in {"inception_v3", "googlenet"} else {}
+    source = f"the published weights of {architecture}"
+    return _fill(architecture, tensors, len(classes), source, **options), classes
+
+
+def _modern_densenet_key(key: str) -> str:
+    """The published files still write norm.1, relu.2 and so on, which are now norm1, relu2."""
+    return re.sub(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)", r"\1\2", key)
+
+
+def _build_from_file(
+    description: _Description, classes: tuple[str, ...] | None, path: Path
+) -> tuple[nn.Module, tuple[str, ...]]:
+    assert classes is not None
+    tensors = _read_tensors(path)
+    return _fill(description.architecture, tensors, len(classes), str(path)), classes
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    if path.suffix.lower() in _PICKLED:
+        raise NetworkError(_pickle_refusal(path))
+    if path.suffix.lower() != ".safetensors":
+        raise NetworkError(f"{path} is not a .safetensors file.")
+    if not path.is_file():
+        raise NetworkError(f"There is no weights file {path}.")
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise NetworkError(f"{path} is damaged or not a safetensors file ({error}).") from error
+
+
+def _pickle_refusal(path: Path) -> str:
+    return (
+        f"{path} may be a pickle, which can run any code when read, so it is refused; convert it "
+        "once, where you trust it: safetensors.torch.save_file(torch.load("
+        f'"{path.name}", weights_only=True), "{path.stem}.safetensors")'
+    )
+
+
+def _fill(
+    architecture: str, tensors: Mapping[str, Tensor], n_classes: int, source: str, **options: Any
+) -> nn.Module:
+    """A module of the architecture holding the tensors, floating ones as float32."""
+    # Heads that only help training give no logits in eval mode; files come with and without them.
+    tensors = {
+        key: tensor.to(torch.float32) if tensor.is_floating_point() else tensor
+        for key, tensor in tensors.items()
+        if not (
+            architecture in {"inception_v3", "googlenet"}
+            and key.startswith(("AuxLogits.", "aux1.", "aux2."))
+        )
+    }
+    module = _build(architecture, n_classes, **options)
+    _check_fit(module.state_dict(), tensors, architecture, n_classes, source)
+    module.load_state_dict(tensors)
+    return module
+
+
+def _check_fit(
+    expected: Mapping[str, Tensor],
+    found: Mapping[str, Tensor],
+    architecture: str,
+    n_classes: int,
+    source: str,
+) -> None:
+    missing = [key for key in expected if key not in found]
+    unexpected = [key for key in found if key not in expected]
+    shared = [key for key in expected if key in found]
+    misshaped = [key for key in shared if expected[key].shape != found[key].shape]
+    of_classes = [
+        key for key in misshaped if _differs_in_classes(expected[key], found[key], n_classes)
+    ]
+    if misshaped and not missing and not unexpected and of_classes == misshaped:
+        raise NetworkError(
+            f"{source} answers with {found[misshaped[0]].shape[0]} classes, but {n_classes} "
+            "are named; name the classes that it was trained on."
+        )
+    complaints = []
+    if missing:
+        complaints.append(f"{len(missing)} missing (first: {missing[0]})")
+    if unexpected:
+        complaints.append(f"{len(unexpected)} unexpected (first: {unexpected[0]})")
+    if misshaped:
+        key = misshaped[0]
+        shapes = f"{tuple(found[key].shape)} instead of {tuple(expected[key].shape)}"
+        complaints.append(f"{len(misshaped)} of another shape (first: {key}, {shapes})")
+    if complaints:
+        raise NetworkError(
+            f"{source} does not fit {architecture}: tensors {'; '.join(complaints)}."
+        )
+
+
+def _differs_in_classes(expected: Tensor, found: Tensor, n_classes: int) -> bool:
+    return (
+        expected.ndim == found.ndim
+        and expected.shape[0] == n_classes
+        and expected.shape[1:] == found.shape[1:]
+    )
+
+
+def _hash_weights(module: nn.Module) -> str:
+    digest = hashlib.sha256()
+    for key, tensor in sorted(module.state_dict().items()):
+        values = tensor.detach().cpu().contiguous().numpy()
+        digest.update(f"{key} {values.dtype} {values.shape}\n".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()
+
+
+def _as_image(image: object) -> Image.Image:
+    assert isinstance(image, Image.Image)
+    return image

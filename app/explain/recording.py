@@ -1,0 +1,236 @@
+"""One observed forward pass: what every module gave, and how it hangs together."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge, Node, get_gradient_edge
+from torch.overrides import TorchFunctionMode
+
+ACTIVATIONS: Final = frozenset(
+    {
+        "ReluBackward0",
+        "HardtanhBackward0",  # ReLU6
+        "LeakyReluBackward0",
+        "PreluKernelBackward0",
+        "RreluWithNoiseBackward0",
+        "EluBackward0",  # SELU too
+        "CeluBackward0",
+        "SiluBackward0",
+        "GeluBackward0",
+        "MishBackward0",
+        "HardswishBackward0",
+        "SoftplusBackward0",
+        "ThresholdBackward0",
+        "ClampBackward1",
+        "ClampMinBackward0",
+        "MaximumBackward0",
+    }
+)
+"""Autograd's names of the rectifiers and their smooth relatives. Sigmoid and tanh are left out:
+inside today's networks they are gates, not feature maps."""
+
+CONCATENATION: Final = "CatBackward0"
+SUM: Final = "AddBackward0"
+
+EdgeKey = tuple[Node, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Call:
+    """One call of a module, or of an activation as a plain function (path is then empty).
+
+    number: 1 for the module's first call in the pass. step: position in order of execution.
+    edge: where the output sits in the graph of the pass; it stays the output's own even when a
+    later operation overwrites the tensor in place. value: a copy [C, H, W], where it was wanted.
+    """
+
+    path: str
+    number: int
+    step: int
+    edge: GradientEdge
+    shape: tuple[int, int, int]
+    value: Tensor | None
+
+    @property
+    def key(self) -> EdgeKey:
+        return self.edge.node, self.edge.output_nr
+
+
+@dataclass(slots=True, eq=False)
+class Recording:
+    """What was seen in one forward pass.
+
+    logits: [K], attached to the graph. image: the graph's node of the picture. calls: calls whose
+    output is one stack of maps [1, C, H, W] that depends on the picture, in order of execution.
+    activations: the calls of activation functions among them, inside modules or not.
+    other_outputs: for modules that gave something else, what it was.
+    """
+
+    image: Node
+    logits: Tensor = field(init=False)
+    calls: list[Call] = field(default_factory=list)
+    activations: list[Call] = field(default_factory=list)
+    n_calls: dict[str, int] = field(default_factory=dict)
+    other_outputs: dict[str, str] = field(default_factory=dict)
+
+
+def record(module: nn.Module, image: Tensor, *, keep: Sequence[str] | None) -> Recording:
+    """Run `module` once on `image` [3, H, W], in eval mode, and leave it as it was found.
+
+    keep: names of the modules whose outputs are copied (a ":n" behind a name is ignored); None
+    copies everything that could be a default layer. Raises ValueError when the image or the
+    logits are not finite, or when the module gives no logits [1, K] that depend on the picture.
+    """
+    _check_image(image)
+    # Gradients are wanted whatever the caller has switched off.
+    with torch.inference_mode(False), torch.enable_grad(), _eval_mode(module):
+        leaf = _like_parameters(image, module).detach().clone().requires_grad_()
+        # Not the leaf itself: networks that normalise their input in place would fail on it.
+        batch = leaf.unsqueeze(0).clone()
+        recording = Recording(image=get_gradient_edge(batch).node)
+        observer = _Observer(recording, keep)
+        with observer.watching(module):
+            output = module(batch)
+        recording.logits = _check_logits(output)
+    return recording
+
+
+def call_number(name: str) -> tuple[str, int | None]:
+    """ "layer3.0.relu:1" as ("layer3.0.relu", 1); without a number, None."""
+    match = re.fullmatch(r"(.+):(\d+)", name)
+    return (match[1], int(match[2])) if match else (name, None)
+
+
+def parents(node: Node) -> list[Node]:
+    """The nodes whose outputs `node` took in; parameters that are frozen do not appear."""
+    return [parent for parent, _ in node.next_functions if parent is not None]
+
+
+class _Observer(TorchFunctionMode):
+    """Hooks on all modules, and a watch on plain function calls for activations without one."""
+
+    def __init__(self, recording: Recording, keep: Sequence[str] | None) -> None:
+        super().__init__()
+        self._recording = recording
+        self._keep = None if keep is None else {call_number(name)[0] for name in keep}
+        self._kept_edges: set[EdgeKey] = set()
+        self._n_steps = 0
+
+    @contextmanager
+    def watching(self, module: nn.Module) -> Iterator[None]:
+        handles = []
+        try:
+            for path, part in module.named_modules():
+                if path:
+                    handles.append(part.register_forward_hook(self._hook(path)))
+            with self:
+                yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def __torch_function__(
+        self,
+        func: Any,
+        types: Any,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        output = func(*args, **(kwargs or {}))
+        if (
+            isinstance(output, Tensor)
+            and output.grad_fn is not None
+            and output.grad_fn.name() in ACTIVATIONS
+            and _is_stack_of_maps(output)
+        ):
+            edge = get_gradient_edge(output)
+            fed_by = edge.node.next_functions[0]
+            wanted = self._keep is None or fed_by in self._kept_edges
+            self._recording.activations.append(self._call("", 0, output, edge, wanted))
+        return output
+
+    def _hook(self, path: str) -> Any:
+        def on_output(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            number = self._recording.n_calls.get(path, 0) + 1
+            self._recording.n_calls[path] = number
+            if not _is_stack_of_maps(output):
+                self._recording.other_outputs[path] = _describe(output)
+                return
+            edge = get_gradient_edge(output)
+            if self._keep is None:
+                wanted = edge.node.name() in {*ACTIVATIONS, CONCATENATION, SUM}
+            else:
+                wanted = path in self._keep
+            call = self._call(path, number, output, edge, wanted)
+            if wanted:
+                self._kept_edges.add(call.key)
+            self._recording.calls.append(call)
+
+        return on_output
+
+    def _call(
+        self, path: str, number: int, output: Tensor, edge: GradientEdge, wanted: bool
+    ) -> Call:
+        self._n_steps += 1
+        _, n_channels, height, width = output.shape
+        # A copy, since the next module may overwrite its input in place.
+        value = output.detach()[0].clone() if wanted else None
+        return Call(path, number, self._n_steps, edge, (n_channels, height, width), value)
+
+
+@contextmanager
+def _eval_mode(module: nn.Module) -> Iterator[None]:
+    were_training = [(part, part.training) for part in module.modules()]
+    try:
+        module.eval()
+        yield
+    finally:
+        for part, training in were_training:
+            part.training = training
+
+
+def _is_stack_of_maps(output: Any) -> bool:
+    return (
+        isinstance(output, Tensor)
+        and output.ndim == 4
+        and output.shape[0] == 1
+        and output.requires_grad
+    )
+
+
+def _describe(output: Any) -> str:
+    if isinstance(output, Tensor):
+        detached = "" if output.requires_grad else ", independent of the picture"
+        return f"a tensor {list(output.shape)}{detached}"
+    return f"a {type(output).__name__}"
+
+
+def _check_image(image: Tensor) -> None:
+    if image.ndim != 3 or not image.is_floating_point():
+        raise ValueError(
+            f"The image must be a float tensor [3, H, W], not {image.dtype} {list(image.shape)}."
+        )
+    if not torch.isfinite(image).all():
+        raise ValueError("The image holds values that are NaN or infinite.")
+
+
+def _like_parameters(image: Tensor, module: nn.Module) -> Tensor:
+    for parameter in module.parameters():
+        if parameter.is_floating_point():
+            return image.to(device=parameter.device, dtype=parameter.dtype)
+    return image
+
+
+def _check_logits(output: Any) -> Tensor:
+    if not isinstance(output, Tensor) or output.ndim != 2 or output.shape[0] != 1:
+        raise ValueError(f"The network must return logits [1, K], but gave {_describe(output)}.")
+    if not torch.isfinite(output).all():
+        raise ValueError("The network's logits are NaN or infinite for this image.")
+    if not output.requires_grad:
+        raise ValueError("The network's logits do not depend on the image through gradients.")
+    return output[0]
