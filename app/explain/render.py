@@ -42,7 +42,7 @@ def heatmap_overlay(
     picture: Image.Image,
     cluster_map: FloatArray,
     *,
-    opacity: float = 0.72,
+    opacity: float = 0.8,
 ) -> Image.Image:
     """The picture in RGB with the map [H, W] in 0..1 over it, enlarged smoothly to its size.
 
@@ -53,7 +53,7 @@ def heatmap_overlay(
 
 
 def heatmap(
-    cluster_map: FloatArray, size: tuple[int, int], *, opacity: float = 0.72
+    cluster_map: FloatArray, size: tuple[int, int], *, opacity: float = 0.8
 ) -> Image.Image:
     """The map alone as a transparent RGBA picture of `size` (width, height)."""
     values = np.asarray(
@@ -61,7 +61,8 @@ def heatmap(
     )
     values = np.clip(values, 0.0, 1.0)
     colours = _colour_table()[np.round(values * 255).astype(np.uint8)]
-    alpha = np.round(255 * opacity * values**0.7).astype(np.uint8)
+    # Steeper than the map, so that the picture stays clear where the layer looked little.
+    alpha = np.round(255 * opacity * values**1.3).astype(np.uint8)
     return Image.fromarray(np.dstack([colours, alpha]))
 
 
@@ -178,6 +179,7 @@ class _LayerSection:
     kept_weight: float
     has_evidence: bool
     shown_weight: float
+    n_left_out: int
     cards: tuple[_ClusterCard, ...]
 
 
@@ -191,6 +193,7 @@ def _layer_sections(explanation: Explanation, picture: Image.Image) -> list[_Lay
             kept_weight=layer.kept_weight,
             has_evidence=layer.has_evidence,
             shown_weight=sum(cluster.weight for cluster in layer.clusters),
+            n_left_out=layer.n_kept - sum(len(cluster.channels) for cluster in layer.clusters),
             cards=tuple(
                 _ClusterCard(
                     overlay=_data_uri(heatmap_overlay(picture, cluster.map)),
