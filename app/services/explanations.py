@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
+from app import rules
 from app.concepts import (
     FULL_MERGE_N_CONCEPTS,
     ConceptScore,
@@ -276,7 +277,8 @@ def region(
 ) -> bytes:
     """What players saw of the picture at a reveal index, as a JPEG."""
     array = _joined_map(session, storage, image, map_ids)
-    return to_jpeg(masked_picture(read_view(storage, image), array, reveal_index))
+    percent = rules.REVEAL_PERCENTS[reveal_index]
+    return to_jpeg(masked_picture(read_view(storage, image), array, percent=percent))
 
 
 def _joined_map(

@@ -13,6 +13,7 @@ from app.models import (
     Image,
     Label,
     Layer,
+    Network,
     Player,
     Round,
     Study,
@@ -62,24 +63,28 @@ def label_rows(session: Session, *, study: Study, secret: bytes) -> Iterator[dic
         .order_by(Label.id)
         .execution_options(yield_per=_BATCH)
     )
-    for row in session.execute(query):
-        yield {
-            "study": study.name,
-            "network": study.network.name,
-            "image": row.file_name,
-            "image_sha256": row.sha256,
-            "image_class": row.image_class,
-            "network_said": row.target_name,
-            "layer": row.layer,
-            "cluster_map": str(row.cluster_map),
-            "channels": row.channels,
-            "weight": row.weight,
-            "label": row.text,
-            "concept": row.concept,
-            "reveal_index": row.reveal_index,
-            "guess": row.guess,
-            "right": row.status == "won",
-            "player": keyed_digest(secret, "player", str(row.player_id))[:16],
-            "simulated": row.kind == "simulated",
-            "given_at": row.created_at.isoformat(),
-        }
+    network = session.get_one(Network, study.network_id)
+    # Left half-way, the cursor on the server is closed all the same.
+    with session.execute(query) as rows:
+        for row in rows:
+            yield {
+                "study": study.name,
+                "network": network.name,
+                "network_sha256": network.weights_sha256,
+                "image": row.file_name,
+                "image_sha256": row.sha256,
+                "image_class": row.image_class,
+                "network_said": row.target_name,
+                "layer": row.layer,
+                "cluster_map": str(row.cluster_map),
+                "channels": row.channels,
+                "weight": row.weight,
+                "label": row.text,
+                "concept": row.concept,
+                "reveal_index": row.reveal_index,
+                "guess": row.guess,
+                "right": row.status == "won",
+                "player": keyed_digest(secret, "player", str(row.player_id))[:16],
+                "simulated": row.kind == "simulated",
+                "given_at": row.created_at.isoformat(),
+            }

@@ -309,7 +309,7 @@ def picture(storage: Storage, round_: Round, *, reveal_index: int) -> bytes:
         masked_picture(
             read_view(storage, round_.cluster_map.image),
             read_map(storage, round_.cluster_map.image, round_.cluster_map.array_name),
-            reveal_index,
+            percent=rules.REVEAL_PERCENTS[reveal_index],
         )
     )
 

@@ -53,6 +53,37 @@ def create(
     return study
 
 
+def create_or_continue(
+    session: Session,
+    *,
+    name: str,
+    network: Network,
+    classes: Sequence[str],
+    layers: Sequence[tuple[str, int]],
+    clusterer: str = "paper",
+    seed: int = 0,
+) -> Study:
+    """The study of this name when it is the same in everything, for an import that was interrupted;
+    else a new one, as `create` makes it."""
+    slug = session.scalar(select(Study.slug).where(Study.name == " ".join(name.split())))
+    if slug is not None:
+        study = get(session, slug)
+        if (study.network_id, study.clusterer, study.seed) == (network.id, clusterer, seed) and (
+            [c.name for c in study.classes] == list(classes)
+            and [(layer.name, layer.n_channels) for layer in study.layers] == list(layers)
+        ):
+            return study
+    return create(
+        session,
+        name=name,
+        network=network,
+        classes=classes,
+        layers=layers,
+        clusterer=clusterer,
+        seed=seed,
+    )
+
+
 def _slug(name: str) -> str:
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")

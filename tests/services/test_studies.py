@@ -21,21 +21,6 @@ MEGABYTE = 1_000_000
 
 
 @pytest.fixture
-def network(session: Session) -> Network:
-    row = Network(
-        name="toy",
-        architecture="toy",
-        weights="random",
-        weights_sha256="0" * 64,
-        fingerprint="1" * 64,
-        classes=["circle", "square"],
-    )
-    session.add(row)
-    session.flush()
-    return row
-
-
-@pytest.fixture
 def study(session: Session, network: Network) -> Study:
     return studies.create(
         session,
@@ -44,11 +29,6 @@ def study(session: Session, network: Network) -> Study:
         classes=["circle", "square"],
         layers=[("block1", 8), ("block2", 16)],
     )
-
-
-@pytest.fixture
-def storage(tmp_path: Path) -> Storage:
-    return Storage(tmp_path / "storage")
 
 
 def add(
