@@ -55,11 +55,11 @@ def tidy_label(raw: str) -> str | None:
     Returns None when nothing is left: "", "...", "___", "🤷". The length is not touched; whoever
     takes labels in refuses one whose tidied form is longer than MAX_LABEL_CHARACTERS.
     """
-    text = unicodedata.normalize("NFKC", raw).lower()
-    text = unicodedata.normalize("NFKC", text).translate(_APOSTROPHES)
-    text = " ".join(text.replace("_", " ").split())
-    visible = (c for c in text if c in _JOINERS or unicodedata.category(c) not in _INVISIBLE)
-    return _trim("".join(visible)) or None
+    # Apostrophes first: NFKC takes the acute accent that serves as one apart.
+    text = unicodedata.normalize("NFKC", raw.translate(_APOSTROPHES)).lower()
+    text = "".join(c for c in text if c.isspace() or not _is_invisible(c))
+    text = unicodedata.normalize("NFKC", text)
+    return _trim(" ".join(text.replace("_", " ").split())) or None
 
 
 def clean_label(raw: str, *, class_name: str) -> str | None:
@@ -88,6 +88,10 @@ def clean_label(raw: str, *, class_name: str) -> str | None:
     name_pattern = _GAP.join([*(re.escape(word) for word in first_words), f"(?:{last})"])
     pattern = rf"{_GAP}{_WORD_START}{_LINK}{name_pattern}(?:'s|')?{_WORD_END}{_GAP}"
     return _trim(" ".join(re.sub(pattern, " ", label).split())) or None
+
+
+def _is_invisible(character: str) -> bool:
+    return character not in _JOINERS and unicodedata.category(character) in _INVISIBLE
 
 
 def _trim(text: str) -> str:

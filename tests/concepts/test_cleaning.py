@@ -1,0 +1,120 @@
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.concepts import MAX_LABEL_CHARACTERS, clean_label, tidy_label
+
+
+@pytest.mark.parametrize(
+    ("raw", "tidy"),
+    [
+        ("Wheel", "wheel"),
+        ("ＷＨＥＥＬ", "wheel"),
+        ("Driver’s Wheel", "driver's wheel"),
+        ("  steering \t\n wheel ", "steering wheel"),
+        ("steering_wheel", "steering wheel"),
+        ("WHEEL!!", "wheel"),
+        ("«wheel»", "wheel"),
+        ("rear-view mirror.", "rear-view mirror"),
+        ("wheel 🚗", "wheel"),
+        ("❤️ wheel 🤷🏽‍♀️", "wheel"),
+        ("whe\u200bel\x00", "wheel"),
+        ("\ud800wheel", "wheel"),
+        ("RUOTA", "ruota"),
+        ("matrícula", "matrícula"),
+        ("हाथी", "हाथी"),
+        ("3", "3"),
+    ],
+)
+def test_a_typed_label_is_brought_into_one_form(raw: str, tidy: str) -> None:
+    assert tidy_label(raw) == tidy
+
+
+@pytest.mark.parametrize("raw", ["", "  ", "...", "-", "___", "🤷", "❤️", "?!", "\u200b"])
+def test_a_label_without_a_letter_or_digit_is_none(raw: str) -> None:
+    assert tidy_label(raw) is None
+    assert clean_label(raw, class_name="church") is None
+
+
+@given(st.text())
+def test_tidying_twice_changes_nothing_more(raw: str) -> None:
+    tidy = tidy_label(raw)
+    assert tidy is None or tidy_label(tidy) == tidy
+
+
+@given(st.text(max_size=MAX_LABEL_CHARACTERS))
+def test_a_tidy_label_can_be_stored_as_text(raw: str) -> None:
+    tidy = tidy_label(raw) or ""
+    assert "\x00" not in tidy.encode("utf-8").decode()
+    assert not any(unicodedata.category(c) in {"Cc", "Cs"} for c in tidy)
+
+
+@pytest.mark.parametrize(
+    ("class_name", "raw", "cleaned"),
+    [
+        ("church", "church roof", "roof"),
+        ("church", "Churches roof", "roof"),
+        ("leopards", "leopard spots", "spots"),
+        ("butterfly", "butterflies wing", "wing"),
+        ("wolf", "wolves' teeth", "teeth"),
+        ("mouse", "mice tails", "tails"),
+        ("fireman", "firemen helmet", "helmet"),
+    ],
+)
+def test_the_class_goes_as_singular_and_as_plural(class_name: str, raw: str, cleaned: str) -> None:
+    assert clean_label(raw, class_name=class_name) == cleaned
+
+
+@pytest.mark.parametrize(
+    "raw",
+    ["electric_guitar neck", "electric-guitar neck", "Electric Guitar neck", "electricguitar_neck"],
+)
+@pytest.mark.parametrize("class_name", ["electric_guitar", "electric guitar", "Electric-Guitar"])
+def test_separators_in_the_class_name_are_alike(class_name: str, raw: str) -> None:
+    assert clean_label(raw, class_name=class_name) == "neck"
+
+
+@pytest.mark.parametrize("raw", ["church's roof", "church’s roof", "churches' roof"])
+def test_the_possessive_goes_with_the_class(raw: str) -> None:
+    assert clean_label(raw, class_name="church") == "roof"
+
+
+@pytest.mark.parametrize(
+    ("raw", "cleaned"),
+    [
+        ("roof of the church", "roof"),
+        ("cross on a church", "cross"),
+        ("the church roof", "roof"),
+        ("roof of the church tower", "roof tower"),
+        ("the roof", "the roof"),
+    ],
+)
+def test_the_words_that_tie_the_class_to_the_rest_go_with_it(raw: str, cleaned: str) -> None:
+    assert clean_label(raw, class_name="church") == cleaned
+
+
+@pytest.mark.parametrize("raw", ["sports car", "Sports Cars!", "a sports car", "the sports-car"])
+def test_the_class_alone_is_none(raw: str) -> None:
+    assert clean_label(raw, class_name="sports car") is None
+
+
+@pytest.mark.parametrize(
+    ("class_name", "raw"),
+    [
+        ("car", "carport"),
+        ("sports car", "car tires"),
+        ("lighter", "light"),
+        ("c++", "abc"),
+        ("?", "wheel"),
+    ],
+)
+def test_what_is_not_the_whole_class_name_stays(class_name: str, raw: str) -> None:
+    assert clean_label(raw, class_name=class_name) == raw
+
+
+@given(st.text(max_size=20), st.text(max_size=20))
+def test_any_label_and_class_name_give_a_tidy_label_or_none(raw: str, class_name: str) -> None:
+    cleaned = clean_label(raw, class_name=class_name)
+    assert cleaned is None or tidy_label(cleaned) == cleaned
