@@ -79,9 +79,9 @@ def explain(
         for result in explain_files(
             loaded, photos, out, layers=_split(layers), target=_class(target)
         ):
-            if result.reason is not None:
+            if result.error is not None:
                 failed += 1
-                console.print(f"[red]{result.path}[/]: {result.reason}")
+                console.print(f"[red]{result.path}[/]: {result.error}")
             bar.advance(task)
     console.print(f"{len(photos) - failed} of {len(photos)} pictures explained, in {out}")
     if failed:

@@ -20,7 +20,7 @@ def play(session: Session, player: Player, game: Game, *texts: str) -> None:
 
 
 def test_a_row_tells_where_a_label_comes_from(session: Session, player: Player, game: Game) -> None:
-    play(session, player, game, "Pointy ears")
+    play(session, player, game, "Ears")
     labels.group_class(session, class_id=game.cat.id, embed=EMBED)
     (row,) = exports.label_rows(session, study=game.study, secret=SECRET)
     expected = {
@@ -31,7 +31,7 @@ def test_a_row_tells_where_a_label_comes_from(session: Session, player: Player, 
         "cluster_map": str(game.maps[0].id),
         "channels": [0, 1, 5],
         "weight": 60.0,
-        "label": "Pointy ears",
+        "label": "Ears",
         "concept": "ears",
         "reveal_index": 0,
         "guess": "cat",
