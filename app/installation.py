@@ -84,7 +84,8 @@ def create_from_folder(
     """A study from a folder with one sub-folder per class; its explanations are asked for.
 
     Pictures go in class by class, each class in its own transaction, so that a large folder is
-    being computed while the rest is still read.
+    being computed while the rest is still read. When that was interrupted, the same call goes on
+    where it stopped; ConflictError when the name belongs to another study.
     """
     from app.explain.layers import list_layers
     from app.services import networks, studies
@@ -102,7 +103,7 @@ def create_from_folder(
                 f"The network has no layer {sorted(unknown)[0]}. It has: "
                 + ", ".join(place.name for place in places)
             )
-        study = studies.create(
+        study = studies.create_or_continue(
             session,
             name=name,
             network=row,
