@@ -205,9 +205,7 @@ class _Postgres:
         self._make_socket_folder(account)
         if not self.data.exists():
             self._make_cluster(account)
-        # A crash leaves it behind, and PostgreSQL refuses to start when its process number has
-        # been given to another process since. The caller has seen that our server does not run.
-        self.pid_file.unlink(missing_ok=True)
+        self._disown_lock_files()
         options = {
             "listen_addresses": "",
             "port": str(_PORT),
@@ -221,6 +219,19 @@ class _Postgres:
         settings = [f"--{name}={value}" for name, value in options.items()]
         command = [str(_postgres_program("postgres")), "-D", str(self.data), *settings]
         return _spawn(command, cwd=self.data, log=self.log, account=account)
+
+    def _disown_lock_files(self) -> None:
+        """Tell PostgreSQL that the process which a crash left in its lock files is not a server.
+
+        The caller has seen that ours does not run, but PostgreSQL would refuse to start when that
+        process number has been given to another process since, or its zombie has no one to reap
+        it. It takes its parent's number for a stale one, so ours goes in. The file itself stays: by
+        the rest of it PostgreSQL sees whether sessions of the dead server still use its memory.
+        """
+        if self.pid_file.exists():
+            rest = self.pid_file.read_text().partition("\n")[2]
+            self.pid_file.write_text(f"{os.getpid()}\n{rest}")
+        (self._sockets / f"{_SOCKET_NAME}.lock").unlink(missing_ok=True)
 
     def _connect(self) -> psycopg.Connection[tuple[object, ...]]:
         return psycopg.connect(
@@ -332,7 +343,11 @@ def _ensure_running(engine: _Engine) -> None:
             process = engine.start()
             _started.append(process)
         elif process is not None and process.poll() is not None:
-            raise _failure(engine, offset)
+            failure = _failure(engine, offset)
+            # Sessions of a server that was killed see it only at their next step.
+            if "is still in use" not in failure.message or time.monotonic() > deadline:
+                raise failure
+            process, offset = None, _size(engine.log)
         if time.monotonic() > deadline:
             raise EmbeddedError(
                 f"{engine.name} did not answer within {_START_TIMEOUT_S:.0f} seconds; "
