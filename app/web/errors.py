@@ -1,0 +1,111 @@
+"""The one place where errors become pages, or a short alert for HTMX."""
+
+import logging
+from dataclasses import dataclass
+from uuid import uuid4
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.infra.errors import AppError, InvalidInputError, NotFoundError
+from app.web.templating import is_htmx, render
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorContext:
+    """message: a sentence for people. status: the HTTP status, which the page's title goes by.
+    request_id: what to quote when reporting an error of ours, and what the log has; else None."""
+
+    message: str
+    status: int
+    request_id: str | None = None
+
+
+class _StatusError(AppError):
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def error_answer(request: Request, error: AppError, *, request_id: str | None = None) -> Response:
+    """The page for an error, or the alert alone when HTMX asks."""
+    return render(
+        request,
+        "_alert.html" if is_htmx(request) else "error.html",
+        ErrorContext(error.message, error.status, request_id),
+        status_code=error.status,
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Have the app answer every error in the one shape."""
+    app.add_exception_handler(AppError, _app_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+
+
+def _app_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, AppError)
+    return error_answer(request, error)
+
+
+def _validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    places = {str(problem["loc"][0]) for problem in error.errors()}
+    if "path" in places:
+        return error_answer(request, NotFoundError("There is no page at this address."))
+    fields = sorted({str(problem["loc"][-1]) for problem in error.errors()})
+    message = (
+        f"What was sent could not be used: {', '.join(fields)} is missing or has a wrong form."
+    )
+    return error_answer(request, InvalidInputError(message))
+
+
+_HTTP_MESSAGES = {
+    404: "There is no page at this address.",
+    405: "This address answers to buttons and forms only. Go back and use those.",
+}
+
+
+def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    message = _HTTP_MESSAGES.get(error.status_code, "This request could not be answered.")
+    response = error_answer(request, _StatusError(error.status_code, message))
+    response.headers.update(error.headers or {})
+    return response
+
+
+class CatchErrors:
+    """Turns an error that nobody expected into a page with a number, and logs it under that."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = False
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watch)
+        except Exception:
+            if started:
+                raise
+            request_id = uuid4().hex[:12]
+            _log.exception("request %s: %s %s", request_id, scope["method"], scope["path"])
+            error = _StatusError(500, "Something went wrong on our side. What you did is not lost.")
+            response = error_answer(Request(scope, receive), error, request_id=request_id)
+            await response(scope, receive, send)

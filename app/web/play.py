@@ -1,0 +1,265 @@
+"""The game: landing page, rounds, answers."""
+
+from dataclasses import dataclass, field
+from typing import Annotated
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Query, Request
+from sqlalchemy.orm import Session
+from starlette.responses import Response
+
+from app import rules
+from app.infra.errors import InvalidInputError
+from app.models import Player, Round, Study, StudyClass
+from app.services import players, rounds, studies
+from app.services.players import Standing
+from app.services.rounds import Outcome
+from app.web.deps import KnownPlayerDep, PlayerDep, SessionDep, StorageDep
+from app.web.templating import is_htmx, redirect, render, render_part
+
+router = APIRouter(default_response_class=Response)
+
+CHOICE_KEYS = "1234567890qwertyuio"
+"""Keys that choose an answer, in the order of the answers. N and M are taken: next, more."""
+
+# A picture of a round never changes, and belongs to one player's browser.
+_PICTURE_HEADERS = {"Cache-Control": "private, max-age=31536000, immutable"}
+
+LabelForm = Annotated[list[str], Form()]
+
+
+@dataclass(frozen=True, slots=True)
+class HomeContext:
+    """games: the studies whose game is open, newest first."""
+
+    games: list[Study]
+
+
+@dataclass(frozen=True, slots=True)
+class RoundContext:
+    """An open round, with what the player has chosen and typed so far.
+
+    part: the template of the part, for the page that includes it. n_lit: steps of the reveal
+    ladder that are lit, 1 to 6. Nothing here tells the answer.
+    """
+
+    study: Study
+    standing: Standing
+    round_id: UUID
+    n_lit: int
+    choices: list[tuple[StudyClass, str]]
+    part: str = "play/_round.html"
+    chosen_id: int | None = None
+    labels: list[str] = field(default_factory=list)
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StageContext:
+    """The lit picture of an open round with its ladder: see RoundContext."""
+
+    round_id: UUID
+    n_lit: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResultContext:
+    """A finished round with its answer. last_step: the reveal index the player had reached."""
+
+    study: Study
+    standing: Standing
+    round_id: UUID
+    last_step: int
+    outcome: Outcome
+    part: str = "play/_result.html"
+
+
+@dataclass(frozen=True, slots=True)
+class DoneContext:
+    """The player has seen every map of the study."""
+
+    study: Study
+    standing: Standing
+    part: str = "play/_done.html"
+
+
+@router.get("/")
+def home(request: Request, session: SessionDep) -> Response:
+    return render(request, "play/home.html", HomeContext(studies.list_open(session)))
+
+
+@router.get("/play")
+def choose_game(request: Request, session: SessionDep, player: PlayerDep) -> Response:
+    games = studies.list_open(session)
+    if len(games) == 1:
+        return redirect(request, f"/play/{games[0].slug}")
+    return render(request, "play/choose.html", HomeContext(games))
+
+
+@router.get("/play/{slug}")
+def play(
+    request: Request,
+    session: SessionDep,
+    player: PlayerDep,
+    slug: str,
+    class_id: int | None = None,
+    label: Annotated[list[str], Query()] = [],  # noqa: B006
+) -> Response:
+    """The player's open round, or the next. `class_id` and `label` bring back what was chosen and
+    typed before a reveal without scripts."""
+    study = studies.get(session, slug)
+    round_ = rounds.deal(session, player=player, study=study)
+    if round_ is None:
+        done = DoneContext(study, players.standing(session, player))
+        return render_part(request, "play/page.html", done.part, done)
+    context = _round_context(session, player, study, round_, chosen_id=class_id, labels=label)
+    return render_part(request, "play/page.html", context.part, context)
+
+
+def _round_context(
+    session: Session,
+    player: Player,
+    study: Study,
+    round_: Round,
+    *,
+    chosen_id: int | None,
+    labels: list[str],
+    message: str | None = None,
+) -> RoundContext:
+    keys = CHOICE_KEYS.ljust(len(study.classes))
+    return RoundContext(
+        study=study,
+        standing=players.standing(session, player),
+        round_id=round_.id,
+        n_lit=round_.reveal_index + 1,
+        choices=list(zip(study.classes, keys, strict=False)),
+        chosen_id=chosen_id,
+        labels=[text for text in labels if text.strip()][: rules.MAX_LABELS_PER_ROUND],
+        message=message,
+    )
+
+
+@router.get("/rounds/{round_id}")
+def show(request: Request, session: SessionDep, player: KnownPlayerDep, round_id: UUID) -> Response:
+    """The answer to a finished round; an open one goes on where it is played."""
+    round_ = rounds.get_round(session, round_id=round_id, player=player)
+    if round_.is_open:
+        return redirect(request, f"/play/{round_.cluster_map.image.study.slug}")
+    return _result(request, session, player, round_)
+
+
+def _result(request: Request, session: Session, player: Player, round_: Round) -> Response:
+    context = ResultContext(
+        study=round_.cluster_map.image.study,
+        standing=players.standing(session, player),
+        round_id=round_.id,
+        last_step=round_.reveal_index,
+        outcome=rounds.outcome(session, round_),
+    )
+    # The address of the answer, so that a reload shows it again.
+    headers = {"HX-Push-Url": f"/rounds/{round_.id}"} if is_htmx(request) else None
+    return render_part(request, "play/page.html", context.part, context, headers=headers)
+
+
+@router.post("/rounds/{round_id}/reveal")
+def reveal(
+    request: Request,
+    session: SessionDep,
+    player: KnownPlayerDep,
+    round_id: UUID,
+    from_step: Annotated[int, Form()],
+    class_id: Annotated[int | None, Form()] = None,
+    label: LabelForm = [],  # noqa: B006
+) -> Response:
+    round_ = rounds.reveal(session, round_id=round_id, player=player, from_index=from_step)
+    if not round_.is_open:
+        return redirect(request, f"/rounds/{round_id}")
+    if is_htmx(request):
+        context = StageContext(round_id=round_.id, n_lit=round_.reveal_index + 1)
+        return render(request, "play/_stage.html", context)
+    typed = [("label", text) for text in label if text.strip()]
+    chosen = [("class_id", str(class_id))] if class_id is not None else []
+    query = urlencode(chosen + typed)
+    address = f"/play/{round_.cluster_map.image.study.slug}"
+    return redirect(request, f"{address}?{query}" if query else address)
+
+
+@router.post("/rounds/{round_id}/guess")
+def guess(
+    request: Request,
+    session: SessionDep,
+    player: KnownPlayerDep,
+    round_id: UUID,
+    class_id: Annotated[int | None, Form()] = None,
+    label: LabelForm = [],  # noqa: B006
+) -> Response:
+    try:
+        if class_id is None:
+            raise InvalidInputError(
+                "Choose what you think it is, then guess. Your words are still here."
+            )
+        round_ = rounds.guess(
+            session, round_id=round_id, player=player, class_id=class_id, labels=label
+        )
+    except InvalidInputError as error:
+        if is_htmx(request):
+            raise
+        return _guess_again(request, session, player, round_id, class_id, label, error.message)
+    if is_htmx(request):
+        return _result(request, session, player, round_)
+    return redirect(request, f"/rounds/{round_id}")
+
+
+def _guess_again(
+    request: Request,
+    session: Session,
+    player: Player,
+    round_id: UUID,
+    class_id: int | None,
+    labels: list[str],
+    message: str,
+) -> Response:
+    """The round once more with what was typed, for a browser without scripts."""
+    round_ = rounds.get_round(session, round_id=round_id, player=player)
+    if not round_.is_open:
+        return redirect(request, f"/rounds/{round_id}")
+    study = studies.get(session, round_.cluster_map.image.study.slug)
+    context = _round_context(
+        session, player, study, round_, chosen_id=class_id, labels=labels, message=message
+    )
+    return render(request, "play/page.html", context, status_code=InvalidInputError.status)
+
+
+@router.post("/rounds/{round_id}/resign")
+def resign(
+    request: Request, session: SessionDep, player: KnownPlayerDep, round_id: UUID
+) -> Response:
+    round_ = rounds.resign(session, round_id=round_id, player=player)
+    if is_htmx(request):
+        return _result(request, session, player, round_)
+    return redirect(request, f"/rounds/{round_id}")
+
+
+@router.get("/rounds/{round_id}/picture")
+def picture(
+    session: SessionDep, storage: StorageDep, player: KnownPlayerDep, round_id: UUID, step: int
+) -> Response:
+    """The picture, black but for what a step of the reveal ladder (0 to 5) shows."""
+    round_ = rounds.get_round(session, round_id=round_id, player=player)
+    content = rounds.picture(storage, round_, reveal_index=step)
+    return Response(content, media_type="image/jpeg", headers=_PICTURE_HEADERS)
+
+
+@router.get("/rounds/{round_id}/answer.jpg")
+def answer(
+    session: SessionDep,
+    storage: StorageDep,
+    player: KnownPlayerDep,
+    round_id: UUID,
+    heat: bool = False,
+) -> Response:
+    """The whole picture of a finished round, with or without the heat map."""
+    round_ = rounds.get_round(session, round_id=round_id, player=player)
+    content = rounds.answer_picture(storage, round_, heat=heat)
+    return Response(content, media_type="image/jpeg", headers=_PICTURE_HEADERS)

@@ -1,0 +1,153 @@
+"""What every request passes before a route sees it, and every answer before it leaves."""
+
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.infra.errors import AppError, ForbiddenError
+from app.web.deps import PLAYER_COOKIE, PLAYER_COOKIE_AGE
+from app.web.errors import error_answer
+
+MAX_BODY_BYTES = 64 * 1024
+"""Forms hold a class and five labels; nothing is uploaded here."""
+
+_CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": _CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    # Not "no-referrer": browsers then send "Origin: null" with our own forms.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+_SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+
+
+class TooLargeError(AppError):
+    status = 413
+
+
+class SecurityHeaders:
+    """Adds the security headers to every answer, error pages and static files included."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
+
+
+class RefuseForeignPosts:
+    """Refuses requests that another site's page makes in a visitor's name.
+
+    Browsers say where a request comes from; what says nothing is no browser, and has no visitor's
+    cookie to misuse.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] not in _SAFE_METHODS:
+            headers = Headers(scope=scope)
+            if not _is_own(headers):
+                error = ForbiddenError("This request came from another site, so it was not done.")
+                response = error_answer(Request(scope), error)
+                await response(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+
+def _is_own(headers: Headers) -> bool:
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site in {"same-origin", "none"}
+    origin = headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == headers.get("host")
+
+
+class LimitBody:
+    """Refuses request bodies above `MAX_BODY_BYTES`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] in _SAFE_METHODS:
+            await self.app(scope, receive, send)
+            return
+        body = b""
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(body) > MAX_BODY_BYTES:
+                error = TooLargeError("That was more than a form here can hold.")
+                response: Response = error_answer(Request(scope), error)
+                # The rest of the body stays unread, so the connection cannot be used again.
+                response.headers["Connection"] = "close"
+                await response(scope, receive, send)
+                return
+        given = False
+
+        async def receive_body() -> Message:
+            nonlocal given
+            if given:
+                return await receive()
+            given = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await self.app(scope, receive_body, send)
+
+
+class PlayerCookie:
+    """Gives a guest made during the request their cookie, if the request went well."""
+
+    def __init__(self, app: ASGIApp, *, secure: bool) -> None:
+        self.app = app
+        self.secure = secure
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_cookie(message: Message) -> None:
+            token = scope.get("state", {}).get("new_player_token")
+            if message["type"] == "http.response.start" and token and message["status"] < 400:
+                carrier = Response()
+                carrier.set_cookie(
+                    PLAYER_COOKIE,
+                    token,
+                    max_age=int(PLAYER_COOKIE_AGE.total_seconds()),
+                    httponly=True,
+                    samesite="lax",
+                    secure=self.secure,
+                )
+                MutableHeaders(scope=message).append("set-cookie", carrier.headers["set-cookie"])
+            await send(message)
+
+        await self.app(scope, receive, send_with_cookie)

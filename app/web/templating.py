@@ -1,0 +1,140 @@
+"""From a template and its context to an answer."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from app import rules
+from app.concepts.cleaning import MAX_LABEL_CHARACTERS
+from app.web.deps import has_studio_pass
+
+ROOT = Path(__file__).resolve().parents[2]
+STATIC_FOLDERS = {
+    "/static": ROOT / "static",
+    "/lib/htmx": ROOT / "node_modules" / "htmx.org" / "dist",
+}
+"""Where files are served from, by the start of their address."""
+
+
+def is_htmx(request: Request) -> bool:
+    """Whether a script asks for a part of the page."""
+    return request.headers.get("HX-Request") == "true"
+
+
+def render(
+    request: Request,
+    template: str,
+    context: Any,
+    *,
+    status_code: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A template with a context, which is a dataclass that says what the template may use."""
+    assert is_dataclass(context)
+    values = {field.name: getattr(context, field.name) for field in fields(context)}
+    body = _environment().get_template(template).render(values, request=request)
+    response = HTMLResponse(body, status_code=status_code, headers=dict(headers or {}))
+    response.headers["Vary"] = "HX-Request, Cookie"
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def render_part(
+    request: Request,
+    page: str,
+    part: str,
+    context: Any,
+    *,
+    status_code: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """The part alone when HTMX asks, else the page, which includes that very part."""
+    template = part if is_htmx(request) else page
+    return render(request, template, context, status_code=status_code, headers=headers)
+
+
+def redirect(request: Request, address: str) -> Response:
+    """Send the browser to a page with GET; with HTMX the whole page, not the part."""
+    if is_htmx(request):
+        return Response(headers={"HX-Redirect": address, "Vary": "HX-Request, Cookie"})
+    return RedirectResponse(address, status_code=303, headers={"Vary": "HX-Request, Cookie"})
+
+
+@cache
+def static_url(path: str) -> str:
+    """The address of a static file, `/static/css/base.css` say, with a hash of its content: a
+    changed file has a new address, so browsers may keep the old one for good."""
+    for prefix, folder in STATIC_FOLDERS.items():
+        if path.startswith(f"{prefix}/"):
+            content = (folder / path.removeprefix(f"{prefix}/")).read_bytes()
+            return f"{path}?v={hashlib.sha256(content).hexdigest()[:12]}"
+    raise ValueError(f"not a static file's address: {path}")
+
+
+def plain_name(name: str) -> str:
+    """A class or file name as people write it: `electric_guitar` is "electric guitar"."""
+    return name.replace("_", " ")
+
+
+def percent(value: float) -> str:
+    """A percentage with as many digits as help: 4.5 %, 13 %, 0.4 %, < 0.1 %, > 99.9 %."""
+    if 0 < value < 0.05:
+        return "< 0.1\u202f%"
+    if 99.95 <= value < 100:
+        return "> 99.9\u202f%"
+    return f"{value:.1f}".removesuffix(".0") + "\u202f%"
+
+
+def duration(seconds: float) -> str:
+    """A length of time in words: 40 seconds, 12 minutes, 3.5 hours."""
+    if seconds < 1.5:
+        return "1 second"
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 3600:.1f} hours"
+
+
+def counted(n: int, one: str, many: str | None = None) -> str:
+    """A number with its noun: 1 round, 2 rounds, 1,353 pictures."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(ROOT / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        plain_name=plain_name, percent=percent, duration=duration, counted=counted
+    )
+    environment.globals.update(
+        static_url=static_url,
+        in_studio=has_studio_pass,
+        stylesheets=_stylesheets(),
+        reveal_percents=rules.REVEAL_PERCENTS,
+        guess_points=rules.GUESS_POINTS,
+        max_labels=rules.MAX_LABELS_PER_ROUND,
+        max_label_characters=MAX_LABEL_CHARACTERS,
+    )
+    return environment
+
+
+def _stylesheets() -> list[str]:
+    """From general to specific: what comes later may overrule what came before."""
+    blocks = sorted(file.name for file in (ROOT / "static" / "css" / "blocks").glob("*.css"))
+    return [f"/static/css/{name}.css" for name in ("tokens", "base", "layout")] + [
+        f"/static/css/blocks/{name}" for name in blocks
+    ]
