@@ -1,6 +1,3 @@
-# ATTENTION, author of this file: your uncommitted version of 23:48:12 was overwritten by mistake at
-# 23:48:58 and could not be recovered. What follows is a replacement with the interface that cli.py
-# uses (worker_running); put your own version back or keep this one, and remove this notice.
 """Starting a worker process for a command that needs one."""
 
 from collections.abc import Iterator
