@@ -89,11 +89,12 @@ def test_a_reveal_index_off_the_ladder_is_refused(reveal_index: int) -> None:
         game_record([("won", reveal_index)])
 
 
-@pytest.mark.parametrize("change", [{"reveal_index": 3}, {"right": False}])
-def test_one_round_cannot_have_two_guesses(change: dict[str, int]) -> None:
+@pytest.mark.parametrize(("reveal_index", "right"), [(3, True), (2, False)])
+def test_one_round_cannot_have_two_guesses(reveal_index: int, right: bool) -> None:
     one = GivenConcept("map", "round", "wheel", 2, True)
+    other = GivenConcept("map", "round", "rim", reveal_index, right)
     with pytest.raises(ValueError, match="one guess"):
-        score_concepts([one, replace(one, concept="rim", **change)])
+        score_concepts([one, other])
 
 
 @given(given_concepts)
