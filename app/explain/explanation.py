@@ -103,8 +103,12 @@ class Explanation:
         folder = Path(folder)
         try:
             entries = json.loads((folder / EXPLANATION_FILE).read_text(encoding="utf-8"))
-            with np.load(folder / MAPS_FILE, allow_pickle=False) as file:
-                arrays = dict(file)
+            # Opened here, since NumPy leaves a damaged file open.
+            with (
+                (folder / MAPS_FILE).open("rb") as file,
+                np.load(file, allow_pickle=False) as named,
+            ):
+                arrays = dict(named)
             if entries["format"] != FORMAT:
                 raise ValueError(f"its format is {entries['format']}, not {FORMAT}")
             return cls._from(entries, arrays)

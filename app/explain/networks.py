@@ -238,7 +238,11 @@ def _is_positive_int(value: Any) -> bool:
 
 
 def _is_three_numbers(value: Any) -> bool:
-    return len(value) == 3 and all(isinstance(one, int | float) for one in value)
+    return (
+        isinstance(value, list | tuple)
+        and len(value) == 3
+        and all(isinstance(one, int | float) for one in value)
+    )
 
 
 def _read_json(path: Path) -> Any:

@@ -52,9 +52,7 @@ def heatmap_overlay(
     return Image.alpha_composite(picture.convert("RGBA"), heat).convert("RGB")
 
 
-def heatmap(
-    cluster_map: FloatArray, size: tuple[int, int], *, opacity: float = 0.8
-) -> Image.Image:
+def heatmap(cluster_map: FloatArray, size: tuple[int, int], *, opacity: float = 0.8) -> Image.Image:
     """The map alone as a transparent RGBA picture of `size` (width, height)."""
     values = np.asarray(
         Image.fromarray(_check_map(cluster_map)).resize(size, Image.Resampling.BICUBIC)
