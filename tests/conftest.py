@@ -5,6 +5,7 @@ through the same home folder, and the last to finish stops them.
 """
 
 import fcntl
+import json
 import os
 import shutil
 import tempfile
@@ -188,6 +189,32 @@ def drawn_photos(tmp_path: Path) -> Path:
             draw_shape(ImageDraw.Draw(picture), (left, top, left + 80, top + 80), colour)
             picture.save(root / name / f"{name}-{number}.png")
     return root
+
+
+@pytest.fixture(scope="session")
+def toy_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Description file of a SqueezeNet with random weights that answers circle, square, stripes."""
+    # Only here, because most tests need no torch and importing it takes seconds.
+    import torch
+    import torchvision
+    from safetensors.torch import save_file
+
+    folder = tmp_path_factory.mktemp("network")
+    torch.manual_seed(0)
+    module = torchvision.models.squeezenet1_1(num_classes=3)
+    save_file(module.state_dict(), folder / "toy.safetensors")
+    description = {
+        "architecture": "squeezenet1_1",
+        "num_classes": 3,
+        "classes": list(_DRAWN_CLASSES),
+        "input_size": 64,
+        "resize": 64,
+        "mean": [0.5, 0.5, 0.5],
+        "std": [0.25, 0.25, 0.25],
+        "weights": "toy.safetensors",
+    }
+    (folder / "toy.json").write_text(json.dumps(description))
+    return folder / "toy.json"
 
 
 # Browser

@@ -1,13 +1,9 @@
 """A worker of the test's own: its database, its queue, its files, and a small network."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
-import torchvision
-from safetensors.torch import save_file
 
 from app.infra.settings import Settings, get_settings
 from app.installation import Installation, create_from_folder, open_installation
@@ -31,27 +27,6 @@ def inst(
     context.engine().dispose()
     for cache in CACHES:
         cache.cache_clear()
-
-
-@pytest.fixture(scope="session")
-def toy_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Description file of a SqueezeNet with random weights that answers circle, square, stripes."""
-    folder = tmp_path_factory.mktemp("network")
-    torch.manual_seed(0)
-    module = torchvision.models.squeezenet1_1(num_classes=3)
-    save_file(module.state_dict(), folder / "toy.safetensors")
-    description = {
-        "architecture": "squeezenet1_1",
-        "num_classes": 3,
-        "classes": ["circle", "square", "stripes"],
-        "input_size": 64,
-        "resize": 64,
-        "mean": [0.5, 0.5, 0.5],
-        "std": [0.25, 0.25, 0.25],
-        "weights": "toy.safetensors",
-    }
-    (folder / "toy.json").write_text(json.dumps(description))
-    return folder / "toy.json"
 
 
 @pytest.fixture

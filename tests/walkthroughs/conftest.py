@@ -1,0 +1,81 @@
+"""A whole installation as its users meet it: web server, worker, command line, real engines."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.infra.db import make_engine, session_factory
+from app.infra.settings import Settings
+from app.infra.supervisor import Supervisor
+from app.infra.workers import process_environment, worker_command
+from app.web.deps import studio_key
+
+ARTIFACTS = Path(__file__).resolve().parents[2] / "test-artifacts"
+LAYERPLAY = Path(sys.executable).with_name("layerplay")
+
+
+@dataclass(frozen=True)
+class Site:
+    """A running site. `sessions` looks into its database; `layerplay` runs its command line."""
+
+    address: str
+    studio_link: str
+    sessions: sessionmaker[Session]
+    environment: dict[str, str]
+
+    def layerplay(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [LAYERPLAY, *arguments],
+            env={**os.environ, **self.environment},
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+
+
+@pytest.fixture
+def site(tmp_path: Path, database: str, redis_url: str) -> Iterator[Site]:
+    home = tmp_path / "home"
+    (home / "run").mkdir(parents=True)
+    settings = Settings(home=home, database_url=database, redis_url=redis_url)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = process_environment(settings, database, redis_url)
+    web = [sys.executable, "-m", "uvicorn", "app.web.main:app", "--port", str(port)]
+    engine = make_engine(database)
+    address = f"http://127.0.0.1:{port}"
+    with Supervisor(home / "logs") as supervisor:
+        supervisor.start("worker", worker_command(home), environment=environment)
+        supervisor.start("web", web, environment=environment)
+        supervisor.wait_until_healthy("127.0.0.1", port)
+        yield Site(
+            address=address,
+            studio_link=f"{address}/studio/enter?key={studio_key(settings.secret())}",
+            sessions=session_factory(engine),
+            environment=environment,
+        )
+        shutil.copytree(home / "logs", ARTIFACTS / "logs" / tmp_path.name, dirs_exist_ok=True)
+    engine.dispose()
+
+
+@pytest.fixture
+def shoot(request: pytest.FixtureRequest) -> Callable[[Page, str], None]:
+    """Take a full-page screenshot, kept under the test's name for people to look at."""
+    folder = ARTIFACTS / request.node.name
+
+    def shoot(page: Page, name: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=folder / f"{name}.png", full_page=True)
+
+    return shoot

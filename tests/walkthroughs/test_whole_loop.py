@@ -1,0 +1,270 @@
+"""The whole loop once through: photos and a network go in, people's words come out."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+from sqlalchemy import func, select
+
+from app.models import ClusterMap, Image, Label, LocalExplanation, Player, Round, StudyClass
+from tests.walkthroughs.conftest import Site
+
+Shoot = Callable[[Page, str], None]
+
+N_ROUNDS = 3
+WORDS = {
+    "desktop": ["wing", "shiny metal"],
+    "phone": ["wings", "sky"],
+    "keyboard": ["a wing", "black edge"],
+}
+
+
+@pytest.fixture(params=["drawn", "real"])
+def material(
+    request: pytest.FixtureRequest, tmp_path: Path, drawn_photos: Path
+) -> tuple[Path, Path]:
+    """A folder of photos with some files that are none, and a network's description file."""
+    if request.param == "drawn":
+        network: Path = request.getfixturevalue("toy_network")
+        photos = drawn_photos
+    else:
+        real: Path = request.getfixturevalue("photos_root")
+        network = real.parent / "photonet.json"
+        photos = tmp_path / "real"
+        for name in ("airplanes", "butterfly", "watch"):
+            (photos / name).mkdir(parents=True)
+            for file in sorted((real / "test" / name).iterdir())[:3]:
+                shutil.copy(file, photos / name)
+    first_class = min(photos.iterdir())
+    (first_class / "notes.txt").write_text("No picture.")
+    (first_class / "empty.jpg").touch()
+    return photos, network
+
+
+@pytest.fixture
+def new_visitor(chromium: Browser) -> Iterator[Callable[..., Page]]:
+    """Open a page with a browser profile of its own. A script error on it fails the test."""
+    contexts: list[BrowserContext] = []
+    errors: list[str] = []
+
+    def new_visitor(**options: Any) -> Page:
+        context = chromium.new_context(service_workers="block", reduced_motion="reduce", **options)
+        context.set_default_timeout(15_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        return page
+
+    yield new_visitor
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+def answer_to_open_round(site: Site, *, right: bool) -> str:
+    """The name of the right class, or of a wrong one, for the one round that is open."""
+    with site.sessions() as session:
+        truth = session.scalar(
+            select(StudyClass)
+            .join(Image, Image.class_id == StudyClass.id)
+            .join(ClusterMap, ClusterMap.image_id == Image.id)
+            .join(Round, Round.cluster_map_id == ClusterMap.id)
+            .where(Round.status == "open")
+        )
+        assert truth is not None
+        if right:
+            return truth.name
+        wrong = session.scalar(
+            select(StudyClass.name).where(
+                StudyClass.study_id == truth.study_id, StudyClass.id != truth.id
+            )
+        )
+        assert wrong is not None
+        return wrong
+
+
+def is_step(page: Page, number: int) -> None:
+    expect(page.get_by_role("img", name=f"Step {number} of 6")).to_be_visible()
+
+
+def type_words(page: Page, words: list[str]) -> None:
+    for i, word in enumerate(words):
+        field = page.locator("input[name=label]").nth(i)
+        field.fill(word)
+        field.press("Enter")
+
+
+def play_by_mouse(page: Page, site: Site, shoot: Shoot) -> None:
+    page.goto(site.address)
+    shoot(page, "1-landing-desktop")
+    page.get_by_role("main").get_by_role("link", name="Play").first.click()
+    page.wait_for_url("**/play/*")
+    for number in range(N_ROUNDS):
+        page.get_by_role("button", name="Show more").click()
+        is_step(page, 2)
+        page.reload()
+        is_step(page, 2)
+        if number == 0:
+            shoot(page, "2-round-desktop")
+        right = number != 1
+        page.get_by_role("radio", name=answer_to_open_round(site, right=right)).check()
+        type_words(page, WORDS["desktop"])
+        page.locator("#guess").click()
+        expect(
+            page.get_by_role("heading", name="Right!" if right else "Not this time")
+        ).to_be_visible()
+        expect(page.locator("img:visible").first).to_have_js_property("complete", True)
+        if number == 0:
+            shoot(page, "3-answer-desktop")
+            page.reload()
+            expect(page.get_by_role("heading", name="Right!")).to_be_visible()
+        page.locator("#next").click()
+        is_step(page, 1)
+
+
+def play_by_thumb(page: Page, site: Site, shoot: Shoot) -> None:
+    page.goto(f"{site.address}/play")
+    for number in range(N_ROUNDS):
+        is_step(page, 1)
+        if number == 0:
+            shoot(page, "4-round-phone")
+        page.get_by_role("radio", name=answer_to_open_round(site, right=True)).tap()
+        type_words(page, WORDS["phone"])
+        page.locator("#guess").dblclick()
+        expect(page.get_by_role("heading", name="Right!")).to_be_visible()
+        if number == 0:
+            shoot(page, "5-answer-phone")
+        page.locator("#next").tap()
+    is_step(page, 1)
+
+
+def play_by_keyboard(page: Page, site: Site) -> None:
+    page.goto(f"{site.address}/play")
+    is_step(page, 1)
+    page.locator("#resign").press("Enter")
+    expect(page.get_by_role("heading", name="Here it is")).to_be_visible()
+    page.keyboard.press("n")
+    for _ in range(N_ROUNDS):
+        is_step(page, 1)
+        page.keyboard.press("m")
+        is_step(page, 2)
+        answer = answer_to_open_round(site, right=True)
+        key = page.get_by_role("radio", name=answer).get_attribute("data-key")
+        assert key
+        page.keyboard.press(key)
+        expect(page.get_by_role("radio", name=answer)).to_be_checked()
+        type_words(page, WORDS["keyboard"])
+        # The empty field that comes next sends.
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="Right!")).to_be_visible()
+        page.keyboard.press("n")
+    is_step(page, 1)
+
+
+def leave_open_round(page: Page) -> None:
+    page.locator("#resign").click()
+    expect(page.get_by_role("heading", name="Here it is")).to_be_visible()
+
+
+def wait_for_concepts(site: Site) -> None:
+    """Until the concepts job has taken up every label and stored the explanations."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        with site.sessions() as session:
+            new = select(func.count()).select_from(StudyClass).where(StudyClass.has_new_labels)
+            stored = select(func.count()).select_from(LocalExplanation)
+            if session.scalar(new) == 0 and session.scalar(stored):
+                return
+        time.sleep(0.5)
+    raise AssertionError("the concepts job did not come")
+
+
+def busiest_image(site: Site) -> Image:
+    """The picture with the most labels."""
+    with site.sessions() as session:
+        image = session.scalar(
+            select(Image)
+            .join(ClusterMap, ClusterMap.image_id == Image.id)
+            .join(Label, Label.cluster_map_id == ClusterMap.id)
+            .group_by(Image.id)
+            .order_by(func.count().desc(), Image.id)
+        )
+        assert image is not None
+        return image
+
+
+def test_whole_loop(
+    material: tuple[Path, Path],
+    site: Site,
+    new_visitor: Callable[..., Page],
+    shoot: Shoot,
+    tmp_path: Path,
+) -> None:
+    photos, network = material
+
+    # A study from photos: the bad files are named, the others computed by the worker.
+    created = site.layerplay(
+        "study", "create", "Test study", "--photos", str(photos), "--network", str(network)
+    )
+    assert created.returncode == 0, created.stderr
+    said = " ".join(created.stderr.split())
+    assert "notes.txt: It is not a picture" in said
+    assert "empty.jpg: The file is empty." in said
+    assert "9 pictures of 3 classes" in said
+
+    researcher = new_visitor(viewport={"width": 1280, "height": 800})
+    researcher.goto(site.studio_link)
+    researcher.get_by_role("link", name="Test study").click()
+    expect(researcher.get_by_role("heading", name="All pictures are computed")).to_be_visible()
+    shoot(researcher, "0-study-desktop")
+
+    # Three players play in the browser, each in their own way.
+    desktop = new_visitor(viewport={"width": 1280, "height": 800})
+    play_by_mouse(desktop, site, shoot)
+    leave_open_round(desktop)
+    phone = new_visitor(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    play_by_thumb(phone, site, shoot)
+    leave_open_round(phone)
+    keyboard = new_visitor(viewport={"width": 1280, "height": 800})
+    play_by_keyboard(keyboard, site)
+    leave_open_round(keyboard)
+
+    with site.sessions() as session:
+        assert session.scalar(select(func.count()).select_from(Player)) == 3
+        assert session.scalar(select(func.count()).select_from(Label)) == 3 * N_ROUNDS * 2
+        assert session.scalar(select(func.sum(ClusterMap.n_finished))) == 3 * N_ROUNDS + 4
+
+    # Their words become concepts, and the explanation page shows them.
+    wait_for_concepts(site)
+    image = busiest_image(site)
+    researcher.goto(f"{site.address}/explanations/{image.id}")
+    expect(researcher.get_by_text("wing").first).to_be_visible()
+    researcher.locator("details.more summary").first.click()
+    shoot(researcher, "6-explanation-desktop")
+    n_maps = researcher.locator("article.mapcard").count()
+    researcher.get_by_role("link", name="Whole layer").click()
+    n_layers = researcher.locator("section.layer").count()
+    expect(researcher.locator("article.mapcard")).to_have_count(n_layers)
+    assert n_maps > n_layers
+    researcher.get_by_role("link", name="Joined by word").click()
+    assert n_layers <= researcher.locator("article.mapcard").count() <= n_maps
+    researcher.set_viewport_size({"width": 360, "height": 740})
+    shoot(researcher, "7-explanation-phone")
+
+    # The labels leave by the command line, players under pseudonyms.
+    out = tmp_path / "labels.jsonl"
+    exported = site.layerplay("export", "Test study", "--format", "jsonl", "--out", str(out))
+    assert exported.returncode == 0, exported.stderr
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert len(rows) == 3 * N_ROUNDS * 2
+    assert len({row["player"] for row in rows}) == 3
+    assert {row["label"] for row in rows} == {word for words in WORDS.values() for word in words}
+    assert all(row["concept"] for row in rows)
+    concepts = {row["concept"] for row in rows if row["label"] in ("wing", "wings", "a wing")}
+    assert concepts <= {"wing", "wings"}
+    assert sum(not row["right"] for row in rows) == 2
