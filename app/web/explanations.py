@@ -22,17 +22,27 @@ _PICTURE_HEADERS = {"Cache-Control": "private, max-age=31536000, immutable"}
 
 @dataclass(frozen=True, slots=True)
 class ExplanationContext:
-    """page: the explanation. top_score: the highest concept score on it, the end of the bars."""
+    """page: the explanation. top_score: the highest concept score on it, the end of the bars.
+    strongest: by layer number, the concept with the highest score in the layer."""
 
     page: LocalPage
     top_score: float
+    strongest: dict[int, str]
 
 
 @router.get("/{image_id}")
 def show(request: Request, session: SessionDep, image_id: UUID, merge: Merge = "none") -> Response:
     page = explanations.local(session, image_id, merge=merge)
-    scores = [s for layer in page.layers for group in layer.groups for _, s in group.concepts]
-    context = ExplanationContext(page=page, top_score=max(scores, default=0.0))
+    best = {
+        layer.number: max(found, key=lambda concept: concept[1])
+        for layer in page.layers
+        if (found := [concept for group in layer.groups for concept in group.concepts])
+    }
+    context = ExplanationContext(
+        page=page,
+        top_score=max((score for _, score in best.values()), default=0.0),
+        strongest={number: name for number, (name, _) in best.items()},
+    )
     return render(request, "explanations/show.html", context)
 
 

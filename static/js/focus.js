@@ -1,5 +1,5 @@
-// After a part of the page was replaced: puts the focus where the reader goes on, and says when the
-// server could not be reached.
+// After a part of the page was replaced: puts the focus where the reader goes on. Shows and clears
+// messages, also the one for a server that cannot be reached.
 
 document.addEventListener("htmx:after:swap", (event) => {
   const target = event.detail.ctx.target;
@@ -14,6 +14,11 @@ document.addEventListener("htmx:after:swap", (event) => {
   } else if (id === "message") {
     document.getElementById("message").scrollIntoView({ block: "nearest" });
   }
+});
+
+// "Choose what you think it is" has been done.
+document.addEventListener("change", (event) => {
+  if (event.target.name === "class_id") document.getElementById("message").replaceChildren();
 });
 
 document.addEventListener("htmx:error", () => {
