@@ -76,6 +76,9 @@ def shoot(request: pytest.FixtureRequest) -> Callable[[Page, str], None]:
 
     def shoot(page: Page, name: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        # Pictures further down would load only when somebody scrolls there.
+        page.evaluate("document.querySelectorAll('img').forEach(i => { i.loading = 'eager' })")
+        page.wait_for_function("[...document.images].every(i => i.complete)")
         page.screenshot(path=folder / f"{name}.png", full_page=True)
 
     return shoot
