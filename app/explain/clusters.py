@@ -155,8 +155,8 @@ def reduce_dimensions(points: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def embed_in_plane(points: NDArray[np.float64], seed: int) -> NDArray[np.floating]:
     """t-SNE of points [n, d] to [n, 2]; the perplexity is lowered where there are few points."""
-    # A perplexity must be below n. Among fractions of n - 1, a quarter was the one that kept planted
-    # groups of 2 to 10 maps apart most often; a third mixed 3 pairs in 2 of 10 draws.
+    # A perplexity must be below n. Among fractions of n - 1, a quarter kept planted groups of 2 to
+    # 10 maps apart most often; a third mixed 3 pairs in 2 of 10 draws.
     n_points = len(points)
     perplexity = PERPLEXITY if n_points > PERPLEXITY else max(1.0, (n_points - 1) / 4)
     plane: NDArray[np.floating] = TSNE(

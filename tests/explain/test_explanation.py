@@ -34,21 +34,21 @@ def assert_same(one: Explanation, other: Explanation) -> None:
 
 
 @pytest.mark.parametrize("inplace", [False, True])
-@pytest.mark.parametrize("functional", [False, True])
-def test_toy_network_by_hand(inplace, functional):
+@pytest.mark.parametrize("as_function", [False, True])
+def test_toy_network_by_hand(inplace, as_function):
     # y0 = 4 mean(A0) + 8 mean(A1) - 2 mean(A2), over 4 pixels, so g = 1, 2 and -0.5 everywhere.
     # A0 = 1 2 3 4 is active on 4 pixels: w0 = 1. A1 = 0 0 2 0 on one: w1 = 2 / 4 = 0.5.
     # g2 < 0: w2 = 0. In percent: 66.667, 33.333, 0.
     # With 3 channels t = 76.8 / 3 = 25.6: channels 0 and 1 are kept, each its own cluster.
     # Least weight: max(66.667 / 3, 50 / 2) = 25, so both stay.
     # Maps, min-max scaled: (1 2 3 4 - 1) / 3, and 0 0 1 0.
-    toy = Toy(inplace=inplace, functional=functional)
+    toy = Toy(inplace=inplace, as_function=as_function)
 
     explanation = explain_image(toy, IMAGE)
 
     assert (explanation.target, explanation.predicted) == (0, 0)
     (layer,) = explanation.layers
-    assert layer.name == ("same" if functional else "relu")
+    assert layer.name == ("same" if as_function else "relu")
     np.testing.assert_allclose(layer.channel_weights, [200 / 3, 100 / 3, 0], atol=1e-5)
     assert (layer.n_channels, layer.height, layer.width, layer.n_kept) == (3, 2, 2, 2)
     assert layer.kept_weight == pytest.approx(100, abs=1e-5)

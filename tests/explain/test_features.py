@@ -64,7 +64,7 @@ def test_maps_are_the_values_before_a_later_module_overwrites_them():
 
 
 def test_maps_of_a_functional_in_place_activation_are_the_values_after_it():
-    toy = Toy(inplace=True, functional=True)
+    toy = Toy(inplace=True, as_function=True)
 
     (layer,) = compute_features(toy, IMAGE, choose_target=lambda _: 0, layers=["same"]).layers
 

@@ -113,7 +113,7 @@ def test_resnet_lists_the_inside_of_its_blocks_by_number_of_the_call():
 def test_convnext_block_outputs_are_not_read_as_channels_last():
     places = list_layers(random_network("convnext_tiny"))
 
-    assert [(p.n_channels, p.height) for p in places if p.is_default][0] == (384, 14)
+    assert next((p.n_channels, p.height) for p in places if p.is_default) == (384, 14)
 
 
 @pytest.mark.parametrize("name", ["vit_b_32", "swin_t"])

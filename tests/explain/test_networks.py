@@ -154,7 +154,7 @@ def test_weights_with_heads_that_only_help_training_fit(tmp_path, name):
 
 
 def test_unknown_name_suggests_near_ones():
-    with pytest.raises(NetworkError, match="named 'resnet19'; did you mean .*resnet18"):
+    with pytest.raises(NetworkError, match=r"named 'resnet19'; did you mean .*resnet18"):
         load_network("resnet19")
 
 

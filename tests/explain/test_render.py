@@ -1,5 +1,6 @@
 """Heat maps, reveal masks and the report page."""
 
+import itertools
 import re
 from html.parser import HTMLParser
 
@@ -37,7 +38,7 @@ def gradient_map(side: int) -> np.ndarray:
 def test_more_percent_never_hides_a_pixel(cluster_map, size):
     masks = [reveal_mask(cluster_map, percent=percent, size=size) for percent in LADDER]
 
-    for fewer, more in zip(masks, masks[1:], strict=False):
+    for fewer, more in itertools.pairwise(masks):
         assert (more >= fewer).all()
     assert all(mask.min() >= 0 and mask.max() <= 1 for mask in masks)
 

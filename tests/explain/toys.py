@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 IMAGE = torch.tensor(
     [
@@ -20,19 +20,19 @@ IMAGE = torch.tensor(
 class Toy(nn.Module):
     """ReLU of the picture itself, then logits as weighted means of the three maps."""
 
-    def __init__(self, *, inplace: bool = False, functional: bool = False) -> None:
+    def __init__(self, *, inplace: bool = False, as_function: bool = False) -> None:
         super().__init__()
         self.same = nn.Conv2d(3, 3, 1, bias=False)
         self.same.weight.data = torch.eye(3).reshape(3, 3, 1, 1)
-        if not functional:
+        if not as_function:
             self.relu = nn.ReLU(inplace=inplace)
-        self.functional, self.inplace = functional, inplace
+        self.as_function, self.inplace = as_function, inplace
         self.head = nn.Linear(3, 2, bias=False)
         self.head.weight.data = torch.tensor([[4.0, 8.0, -2.0], [-4.0, -8.0, -2.0]])
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.same(x)
-        x = F.relu(x, inplace=self.inplace) if self.functional else self.relu(x)
+        x = functional.relu(x, inplace=self.inplace) if self.as_function else self.relu(x)
         return self.head(x.mean(dim=(2, 3)))
 
 
@@ -80,9 +80,9 @@ class Dense(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.stem(x)
-        x = torch.cat([x, self.grow1(F.relu(self.norm1(x), inplace=True))], 1)
-        x = torch.cat([x, self.grow2(F.relu(self.norm2(x), inplace=True))], 1)
-        x = F.relu(self.norm3(x), inplace=True)
+        x = torch.cat([x, self.grow1(functional.relu(self.norm1(x), inplace=True))], 1)
+        x = torch.cat([x, self.grow2(functional.relu(self.norm2(x), inplace=True))], 1)
+        x = functional.relu(self.norm3(x), inplace=True)
         return self.head(x.mean(dim=(2, 3)))
 
 
