@@ -24,8 +24,7 @@ from app.services import players, studies
 from app.services.drawing import VIEW_PX, to_jpeg
 
 
-@pytest.fixture
-def network(session: Session) -> Network:
+def make_network(session: Session) -> Network:
     row = Network(
         name="toy",
         architecture="toy",
@@ -37,6 +36,11 @@ def network(session: Session) -> Network:
     session.add(row)
     session.flush()
     return row
+
+
+@pytest.fixture
+def network(session: Session) -> Network:
+    return make_network(session)
 
 
 @pytest.fixture
@@ -57,11 +61,15 @@ class Game:
 
 
 @pytest.fixture
-def game(session: Session, storage: Storage, network: Network) -> Game:
+def game(session: Session, storage: Storage) -> Game:
+    return make_game(session, storage)
+
+
+def make_game(session: Session, storage: Storage) -> Game:
     study = studies.create(
         session,
         name="Cats and dogs",
-        network=network,
+        network=make_network(session),
         classes=["cat", "dog"],
         layers=[("block1", 8)],
     )

@@ -1,0 +1,119 @@
+"""What two tabs, a double click or two players do at the same moment, with true commits."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+from uuid import UUID
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.infra.db import make_engine, session_factory
+from app.infra.storage import Storage
+from app.models import ClusterMap, Label, Player, PointsEntry, Round, Study
+from app.services import players, rounds, studies
+from tests.services.conftest import make_game
+
+N_AT_ONCE = 6
+
+
+@pytest.fixture
+def sessions(database: str, tmp_path: Path) -> Iterator[sessionmaker[Session]]:
+    """A database with the small game in it and one player."""
+    engine = make_engine(database)
+    factory = session_factory(engine)
+    with factory.begin() as session:
+        make_game(session, Storage(tmp_path / "storage"))
+        players.create_guest(session)
+    yield factory
+    engine.dispose()
+
+
+def at_once(sessions: sessionmaker[Session], act: Callable[[Session], object]) -> list[object]:
+    """What `act` returns in several transactions that start at the same moment."""
+    barrier = Barrier(N_AT_ONCE)
+
+    def run(_: int) -> object:
+        with sessions.begin() as session:
+            barrier.wait()
+            return act(session)
+
+    with ThreadPoolExecutor(N_AT_ONCE) as pool:
+        return list(pool.map(run, range(N_AT_ONCE)))
+
+
+def only_player(session: Session) -> Player:
+    return session.scalars(select(Player)).one()
+
+
+def deal(session: Session) -> UUID:
+    study = session.scalars(select(Study)).one()
+    round_ = rounds.deal(session, player=only_player(session), study=study)
+    assert round_ is not None
+    return round_.id
+
+
+def count(sessions: sessionmaker[Session], model: type) -> int:
+    with sessions() as session:
+        return session.scalar(select(func.count()).select_from(model)) or 0
+
+
+def test_many_tabs_get_the_same_round(sessions: sessionmaker[Session]) -> None:
+    assert len(set(at_once(sessions, deal))) == 1
+    assert count(sessions, Round) == 1
+
+
+def test_a_guess_sent_many_times_counts_once(sessions: sessionmaker[Session]) -> None:
+    with sessions.begin() as session:
+        round_id = deal(session)
+        study = studies.get(session, "cats-and-dogs")
+        cat = study.classes[0].id
+
+    def guess(session: Session) -> str:
+        player = only_player(session)
+        done = rounds.guess(
+            session, round_id=round_id, player=player, class_id=cat, labels=["ears"]
+        )
+        return done.status
+
+    assert set(at_once(sessions, guess)) == {"won"}
+    assert count(sessions, Label) == 1
+    assert count(sessions, PointsEntry) == 1
+    with sessions() as session:
+        assert session.scalar(select(func.sum(ClusterMap.n_finished))) == 1
+
+
+def test_a_reveal_sent_many_times_moves_one_step(sessions: sessionmaker[Session]) -> None:
+    with sessions.begin() as session:
+        round_id = deal(session)
+
+    def reveal(session: Session) -> int:
+        player = only_player(session)
+        return rounds.reveal(session, round_id=round_id, player=player, from_index=0).reveal_index
+
+    assert set(at_once(sessions, reveal)) == {1}
+
+
+def test_players_who_finish_one_map_together_are_all_counted(
+    sessions: sessionmaker[Session],
+) -> None:
+    with sessions.begin() as session:
+        study = studies.get(session, "cats-and-dogs")
+        waiting = []
+        for _ in range(N_AT_ONCE):
+            player, _token = players.create_guest(session)
+            round_ = rounds.deal(session, player=player, study=study)
+            assert round_ is not None
+            waiting.append((round_.id, player.id))
+
+    def resign(session: Session) -> UUID:
+        round_id, player_id = waiting.pop()
+        player = session.get_one(Player, player_id)
+        return rounds.resign(session, round_id=round_id, player=player).cluster_map_id
+
+    (map_id,) = set(at_once(sessions, resign))
+    with sessions() as session:
+        found = session.scalars(select(ClusterMap).where(ClusterMap.id == map_id)).one()
+        assert found.n_finished == N_AT_ONCE
