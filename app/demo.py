@@ -22,6 +22,7 @@ from rich.progress import (
 
 from app.infra.embedded import Embedded
 from app.infra.errors import ConflictError, InvalidInputError
+from app.infra.security import keyed_digest
 from app.infra.settings import Settings, get_settings
 from app.infra.supervisor import (
     Interrupts,
@@ -151,9 +152,12 @@ def _serve(
 ) -> None:
     host = _reachable(inst.settings.host)
     address = f"http://{f'[{host}]' if ':' in host else host}:{inst.settings.port}"
+    # The studio shows what players must not see; whoever has its link may enter. The web server
+    # makes the same key of the same secret.
+    key = keyed_digest(inst.settings.secret(), "studio", "key")[:32]
+    _console.print(f"Studio: {address}/studio/enter?key={key}")
     if photos is not None:
         slug = _make_study(inst, photos, network or DEFAULT_NETWORK)
-        _console.print(f"The study, while it computes: {address}/studies/{slug}")
         _wait_until_computed(inst, supervisor, slug)
     _console.print(f"[bold]Play at {address}/play[/] (Ctrl-C stops everything, nothing is lost)")
     if open_browser and _has_screen():

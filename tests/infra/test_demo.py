@@ -1,0 +1,201 @@
+"""`layerplay demo`: one sentence for what a person can mend, and nothing left behind."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Self
+
+import psutil
+import pytest
+
+from app import cli
+from app.infra.settings import get_settings
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Not in pytest's own temporary folder, which other runs close to PostgreSQL's user."""
+    folder = Path(tempfile.mkdtemp(prefix="layerplay-home-"))
+    monkeypatch.setenv("LAYERPLAY_HOME", str(folder / "home"))
+    get_settings.cache_clear()
+    yield folder / "home"
+    get_settings.cache_clear()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: object):
+    """Exit status and what the command said, of a demo that gives up before it serves."""
+    monkeypatch.setattr(sys, "argv", ["layerplay", "demo", *map(str, arguments)])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    return caught.value.code, " ".join(capsys.readouterr().err.split())
+
+
+def test_a_taken_port_is_said_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    home: Path,
+    drawn_photos: Path,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        number = taken.getsockname()[1]
+        status, said = run(monkeypatch, capsys, "--photos", drawn_photos, "--port", number)
+    assert status == 1
+    assert said == (f"Port {number} is taken: choose another with `make demo PORT={number + 1}`.")
+    assert not home.exists()
+
+
+def test_a_missing_folder_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    home: Path,
+    tmp_path: Path,
+    port: int,
+) -> None:
+    missing = tmp_path / "missing"
+    status, said = run(monkeypatch, capsys, "--photos", missing, "--port", port)
+    assert (status, said) == (1, f"There is no folder {missing}.")
+    assert not home.exists()
+
+
+def test_a_folder_without_classes_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    home: Path,
+    tmp_path: Path,
+    port: int,
+) -> None:
+    status, said = run(monkeypatch, capsys, "--photos", tmp_path, "--port", port)
+    assert status == 1
+    assert f"{tmp_path} needs one sub-folder of photos for each class" in said
+    assert not home.exists()
+
+
+def test_a_first_start_without_photos_says_what_to_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], home: Path, port: int
+) -> None:
+    status, said = run(monkeypatch, capsys, "--port", port)
+    assert status == 2
+    assert said == (
+        "Name your photos: make demo PHOTOS=<folder with one sub-folder per class> "
+        "NETWORK=<torchvision name or description file>."
+    )
+    assert not home.exists()
+
+
+def test_a_full_disk_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    home: Path,
+    drawn_photos: Path,
+    port: int,
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=7_000_000))
+    status, said = run(monkeypatch, capsys, "--photos", drawn_photos, "--port", port)
+    assert status == 1
+    assert said.startswith(f"Only 7 MB are free on the disk of {home}, and Layerplay needs 500 MB")
+
+
+@pytest.fixture
+def two_photos(drawn_photos: Path, tmp_path: Path) -> Path:
+    for name in ("circle", "square"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        shutil.copy(drawn_photos / name / f"{name}-0.png", tmp_path / "photos" / name)
+    return tmp_path / "photos"
+
+
+class Demo:
+    """A running demo in a process of its own, stopped at the latest when the block is left."""
+
+    def __init__(self, home: Path, port: int, *arguments: object) -> None:
+        self.address = f"http://127.0.0.1:{port}"
+        self._home = home
+        self.process = subprocess.Popen(
+            [
+                *(sys.executable, "-c", "from app.cli import main; main()", "demo"),
+                *("--port", str(port), "--no-browser", *map(str, arguments)),
+            ],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "LAYERPLAY_HOME": str(home)},
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        self.process.communicate(timeout=60)
+
+    def wait_until_it_serves(self) -> str:
+        """The address of the studio that the demo has printed on the way."""
+        assert self.process.stderr is not None
+        said = []
+        for line in self.process.stderr:
+            said.append(line)
+            if line.startswith("Play at"):
+                return next(s.removeprefix("Studio: ") for s in said if s.startswith("Studio: "))
+        raise AssertionError("the demo ended: " + "".join(said))
+
+    def started(self) -> list[psutil.Process]:
+        """Everything that it has started, engines and their keeper included."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+
+def left_of(processes: list[psutil.Process]) -> list[psutil.Process]:
+    left = []
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                left.append(process)
+    return left
+
+
+def studio_page(link: str) -> str:
+    """What somebody with the studio's link sees there."""
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    with browser.open(link) as page:
+        return page.read().decode()
+
+
+def test_it_serves_stops_on_ctrl_c_keeps_everything_and_leaves_no_process(
+    home: Path, two_photos: Path, toy_network: Path, port: int
+) -> None:
+    with Demo(home, port, "--photos", two_photos, "--network", toy_network) as demo:
+        assert "photos with toy" in studio_page(demo.wait_until_it_serves())
+        started = demo.started()
+        assert {"postgres", "redis-server"} <= {process.name() for process in started}
+        demo.process.send_signal(signal.SIGINT)
+        said = demo.process.communicate(timeout=60)[1]
+    assert demo.process.returncode == 0
+    assert f"Everything is kept in {home}" in said
+    assert left_of(started) == []
+
+    # The second start needs no photos, because the study is there. A kill that nobody can catch
+    # leaves nothing running either.
+    with Demo(home, port) as again:
+        assert "photos with toy" in studio_page(again.wait_until_it_serves())
+        started = again.started()
+        again.process.kill()
+    deadline = time.monotonic() + 60
+    while left_of(started):
+        assert time.monotonic() < deadline, left_of(started)
+        time.sleep(0.1)
