@@ -22,6 +22,7 @@ from torchvision.transforms import functional as transforms
 from app.explain.pictures import to_rgb
 
 _PICKLED: Final = frozenset({".pth", ".pt", ".bin", ".pkl", ".pickle", ".ckpt", ".tar"})
+_INTERPOLATIONS: Final = ("bilinear", "bicubic")
 _IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 _IMAGENET_STD: Final = (0.229, 0.224, 0.225)
 
@@ -101,7 +102,7 @@ def load_network(
 
     name: a torchvision classifier ("vgg16"), or the path of a JSON description with the keys
         architecture, classes, input_size, mean, std, weights (a .safetensors file beside it) and,
-        where it differs from input_size, resize.
+        where needed, resize (else input_size) and interpolation (else "bilinear").
     weights: "default" (the description's file, or torchvision's published weights), "random"
         (initialised from `seed`), or the path of a .safetensors file.
     classes: names in the order of the logits: a .txt file (one a line), a .json list, or a
@@ -208,7 +209,9 @@ def _read_description(path: Path) -> _Description:
         input_size=input_size,
         mean=tuple(entry("mean", _is_three_numbers, "three numbers", _IMAGENET_MEAN)),
         std=tuple(entry("std", _is_three_numbers, "three numbers", _IMAGENET_STD)),
-        interpolation=InterpolationMode.BILINEAR,
+        interpolation=InterpolationMode(
+            entry("interpolation", _INTERPOLATIONS.__contains__, "bilinear or bicubic", "bilinear")
+        ),
         weights=path.parent / entry("weights", lambda value: isinstance(value, str), "a file name"),
     )
 

@@ -217,6 +217,7 @@ def test_old_names_in_published_densenets_are_understood(monkeypatch):
         ({"input_size": "big"}, "'input_size' must be a number of pixels, not 'big'"),
         ({"mean": [1, 2]}, "'mean' must be three numbers"),
         ({"mean": 3}, "'mean' must be three numbers"),
+        ({"interpolation": "best"}, "'interpolation' must be bilinear or bicubic, not 'best'"),
         ({"num_classes": 5}, "names 3 classes, but its num_classes is 5"),
         ({"resize": 10}, r"resize \(10\) is below input_size \(64\)"),
         ({"architecture": "resnet"}, "no torchvision classifier named 'resnet'"),
@@ -228,6 +229,18 @@ def test_old_names_in_published_densenets_are_understood(monkeypatch):
 def test_faulty_description_is_refused_with_the_reason(description, changes, message):
     with pytest.raises(NetworkError, match=message):
         load_network(description(**changes))
+
+
+def test_interpolation_of_a_description_is_used(description):
+    noise = np.random.default_rng(0).integers(0, 255, (300, 300, 3), dtype=np.uint8)
+    picture = Image.fromarray(noise)
+
+    views = [
+        load_network(description(interpolation=how), device="cpu").view(picture).tobytes()
+        for how in (None, "bilinear", "bicubic")
+    ]
+
+    assert views[0] == views[1] != views[2]
 
 
 def test_description_that_is_no_json_is_refused(tmp_path):
