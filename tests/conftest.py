@@ -48,6 +48,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shutil.rmtree(os.environ.pop(_HOME_VARIABLE), ignore_errors=True)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if os.environ.get("LAYERPLAY_BROWSER") == "skip":
+        terminalreporter.section("NO BROWSER TEST HAS RUN", red=True, bold=True)
+        terminalreporter.line("There is no Chromium. Install one, or name it with CHROMIUM=path.")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "chromium" in getattr(item, "fixturenames", ()):
