@@ -91,7 +91,7 @@ def enter(request: Request, settings: SettingsDep, key: str = "") -> Response:
 @router.get("/studio", dependencies=[ResearcherDep])
 def list_studies(request: Request, session: SessionDep) -> Response:
     counted = select(Image.study_id, func.count()).group_by(Image.study_id)
-    n_images = dict(session.execute(counted).tuples().all())
+    n_images = dict(session.execute(counted).all())
     listed = [(study, n_images.get(study.id, 0)) for study in studies.list_all(session)]
     return render(request, "studies/list.html", ListContext(listed))
 

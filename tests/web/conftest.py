@@ -1,0 +1,87 @@
+"""A browser without a screen, on an app whose requests share the test's transaction."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from fastapi import FastAPI
+from sqlalchemy.orm import Session, sessionmaker
+from starlette.testclient import TestClient
+
+from app.infra.queue import Job
+from app.infra.settings import Settings
+from app.infra.storage import Storage
+from app.models import Image, Player, Study
+from app.services import players
+from app.web.deps import PLAYER_COOKIE, studio_key
+from app.web.main import create_app
+from tests.factories import make_image, make_study
+
+
+@dataclass
+class Sent:
+    """Stands for the queue: keeps what was sent."""
+
+    jobs: list[Job] = field(default_factory=list)
+
+    def send(self, job: Job) -> None:
+        self.jobs.append(job)
+
+
+@pytest.fixture
+def sent() -> Sent:
+    return Sent()
+
+
+@pytest.fixture
+def app(settings: Settings, session: Session, sent: Sent) -> FastAPI:
+    app = create_app(settings)
+    app.state.factory = sessionmaker(
+        session.get_bind(), join_transaction_mode="create_savepoint", expire_on_commit=False
+    )
+    app.state.sender = sent
+    return app
+
+
+@pytest.fixture
+def client(app: FastAPI) -> Iterator[TestClient]:
+    """An anonymous visitor."""
+    with TestClient(app, follow_redirects=False) as client:
+        yield client
+
+
+@pytest.fixture
+def storage(settings: Settings) -> Storage:
+    return Storage(settings.storage_path)
+
+
+@pytest.fixture
+def study(session: Session) -> Study:
+    study = make_study(session, name="Boats and kites")
+    session.commit()
+    return study
+
+
+@pytest.fixture
+def image(session: Session, storage: Storage, study: Study) -> Image:
+    """A picture of a boat with two cluster maps."""
+    image = make_image(session, storage, study, class_name="boat")
+    session.commit()
+    return image
+
+
+@pytest.fixture
+def player(session: Session, client: TestClient) -> Player:
+    """The client's player."""
+    player, token = players.create_guest(session)
+    session.commit()
+    client.cookies.set(PLAYER_COOKIE, token)
+    return player
+
+
+@pytest.fixture
+def researcher(client: TestClient, settings: Settings) -> TestClient:
+    """The client with the studio's cookie."""
+    response = client.get("/studio/enter", params={"key": studio_key(settings.secret())})
+    assert response.headers["location"] == "/studio"
+    return client

@@ -1,0 +1,156 @@
+"""The local explanation page."""
+
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+from sqlalchemy.orm import Session
+from starlette.testclient import TestClient
+
+from app.infra.storage import Storage
+from app.models import ClusterMap, Concept, ConceptScore, Image, Round, Study
+from tests.factories import make_image, make_player, maps_of, spot_map
+from tests.web.reading import text_of
+
+
+@pytest.fixture
+def maps(session: Session, storage: Storage, study: Study) -> list[ClusterMap]:
+    """One picture's cluster maps: one in the first layer; in the second two that share "sail"."""
+    image = make_image(
+        session,
+        storage,
+        study,
+        maps={
+            "layer3": [(50.0, spot_map())],
+            "layer4": [(40.0, spot_map(x=0.3)), (20.0, spot_map(x=0.7))],
+        },
+    )
+    maps = maps_of(session, image)
+    concepts = {name: Concept(class_id=image.class_id, name=name) for name in ("sail", "sea")}
+    session.add_all(concepts.values())
+    session.flush()
+    for cluster_map, name, score in ((maps[1], "sail", 2.7), (maps[2], "sail", 1.0)):
+        session.add(_score(cluster_map, concepts[name], score))
+    session.add(_score(maps[1], concepts["sea"], 0.25))
+    session.add(_lost_round(session, study, maps[1], reveal_index=2))
+    session.commit()
+    return maps
+
+
+def _score(cluster_map: ClusterMap, concept: Concept, score: float) -> ConceptScore:
+    return ConceptScore(
+        cluster_map_id=cluster_map.id,
+        concept_id=concept.id,
+        n_given=3,
+        mean_reveal_index=1.0,
+        any_right=True,
+        score=score,
+    )
+
+
+def _lost_round(
+    session: Session, study: Study, cluster_map: ClusterMap, *, reveal_index: int
+) -> Round:
+    return Round(
+        study_id=study.id,
+        cluster_map_id=cluster_map.id,
+        player_id=make_player(session).id,
+        status="lost",
+        guessed_class_id=study.classes[1].id,
+        reveal_index=reveal_index,
+        finished_at=datetime.now(UTC),
+    )
+
+
+def test_layers_stand_in_order_with_their_maps_by_weight(
+    researcher: TestClient, maps: list[ClusterMap]
+) -> None:
+    page = researcher.get(f"/explanations/{maps[0].image_id}").text
+    places = [page.index('id="layer-1"'), page.index(f"/maps/{maps[0].id}.jpg")]
+    places += [page.index('id="layer-2"')]
+    places += [page.index(f"/maps/{m.id}.jpg") for m in maps[1:]]
+    assert places == sorted(places)
+
+
+def test_a_map_shows_weight_feature_maps_concepts_and_its_game_record(
+    researcher: TestClient, maps: list[ClusterMap]
+) -> None:
+    page = researcher.get(f"/explanations/{maps[0].image_id}").text
+    said = text_of(page)
+    assert "Weight in the layer 40 %" in said
+    assert "3 feature maps of 512" in said
+    assert "sail 2.7 sea 0.2" in said
+    assert "Right guesses 0 Given up 0 Wrong guesses 1" in said
+    assert f"/maps/{maps[1].id}/region-2.jpg" in page
+    assert "8 % of the picture" in said
+    assert "Nobody has played this spot yet." in said
+
+
+def test_merging_by_label_joins_maps_that_share_a_best_concept(
+    researcher: TestClient, maps: list[ClusterMap]
+) -> None:
+    page = researcher.get(f"/explanations/{maps[0].image_id}?merge=labels").text
+    assert page.count("<article") == 2
+    assert "Weight in the layer 60 %" in text_of(page)
+    assert "2 cluster maps joined" in text_of(page)
+
+
+def test_full_merge_shows_each_layer_as_one_map(
+    researcher: TestClient, maps: list[ClusterMap]
+) -> None:
+    page = researcher.get(f"/explanations/{maps[0].image_id}?merge=all").text
+    assert page.count("<article") == 2
+    assert f"/maps/{maps[1].id},{maps[2].id}.jpg" in page
+
+
+def test_a_layer_without_evidence_says_so(
+    researcher: TestClient, session: Session, storage: Storage, study: Study
+) -> None:
+    image = make_image(session, storage, study, maps={"layer4": [(50.0, spot_map())]})
+    session.commit()
+    said = text_of(researcher.get(f"/explanations/{image.id}").text)
+    assert "Nothing in this layer spoke for “boat”" in said
+
+
+def test_heat_maps_and_regions_are_drawn_alone_and_joined(
+    researcher: TestClient, maps: list[ClusterMap]
+) -> None:
+    base = f"/explanations/{maps[0].image_id}/maps"
+    drawn = set()
+    for name in (
+        f"{maps[1].id}.jpg",
+        f"{maps[2].id}.jpg",
+        f"{maps[1].id},{maps[2].id}.jpg",
+        f"{maps[1].id}/region-0.jpg",
+        f"{maps[1].id}/region-5.jpg",
+    ):
+        answer = researcher.get(f"{base}/{name}")
+        assert answer.headers["content-type"] == "image/jpeg"
+        assert "immutable" in answer.headers["cache-control"]
+        drawn.add(answer.content)
+    assert len(drawn) == 5
+
+
+@pytest.mark.parametrize(
+    "name", ["{other}.jpg", "{own}/region-6.jpg", "x.jpg", "{own},{first}.jpg", "{own},.jpg"]
+)
+def test_maps_of_other_pictures_other_layers_and_other_steps_do_not_exist(
+    researcher: TestClient, image: Image, session: Session, maps: list[ClusterMap], name: str
+) -> None:
+    other = maps_of(session, image)[0]
+    path = name.format(other=other.id, own=maps[1].id, first=maps[0].id)
+    answer = researcher.get(f"/explanations/{maps[0].image_id}/maps/{path}")
+    assert answer.status_code == 404
+
+
+def test_a_picture_that_does_not_exist_is_a_404(researcher: TestClient) -> None:
+    assert researcher.get(f"/explanations/{uuid4()}").status_code == 404
+    assert researcher.get("/explanations/x").status_code == 404
+
+
+def test_an_unknown_way_of_merging_is_refused(
+    researcher: TestClient, maps: list[ClusterMap]
+) -> None:
+    answer = researcher.get(f"/explanations/{maps[0].image_id}?merge=some")
+    assert answer.status_code == 422
+    assert "merge" in text_of(answer.text)

@@ -1,0 +1,200 @@
+"""The studio: who gets in, what it shows, what its button asks for."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import Engine, event
+from sqlalchemy.orm import Session
+from starlette.testclient import TestClient
+
+from app.infra.settings import Settings
+from app.infra.storage import Storage
+from app.models import Image, Study
+from app.web.deps import STUDIO_COOKIE, STUDIO_COOKIE_AGE, studio_key, studio_pass
+from tests.factories import make_image, make_study
+from tests.web.conftest import Sent
+from tests.web.reading import part, text_of
+
+
+class TestGettingIn:
+    @pytest.mark.parametrize(
+        "address",
+        [
+            "/studio",
+            "/studio/x",
+            "/studio/x/progress",
+            "/images/{id}/view.jpg",
+            "/explanations/{id}",
+        ],
+    )
+    def test_without_the_cookie_the_page_says_how(
+        self, client: TestClient, image: Image, address: str
+    ) -> None:
+        page = client.get(address.format(id=image.id))
+        assert page.status_code == 403
+        assert "open the studio link that Layerplay printed" in text_of(page.text)
+
+    def test_a_player_cannot_ask_for_concepts(
+        self, client: TestClient, study: Study, sent: Sent
+    ) -> None:
+        assert client.post(f"/studio/{study.slug}/concepts").status_code == 403
+        assert sent.jobs == []
+
+    def test_the_link_opens_the_studio(self, client: TestClient, settings: Settings) -> None:
+        key = studio_key(settings.secret())
+        answer = client.get("/studio/enter", params={"key": key})
+        cookie = answer.headers["set-cookie"].lower()
+        assert {"httponly", "samesite=lax"} <= set(cookie.split("; "))
+        assert key not in cookie
+        assert client.get("/studio").status_code == 200
+
+    @pytest.mark.parametrize("key", ["", "0" * 32, "clé"])
+    def test_another_key_does_not(self, client: TestClient, key: str) -> None:
+        answer = client.get("/studio/enter", params={"key": key})
+        assert answer.status_code == 403
+        assert "set-cookie" not in answer.headers
+
+    def test_a_pass_ends(self, client: TestClient, settings: Settings) -> None:
+        before = datetime.now(UTC) - STUDIO_COOKIE_AGE - timedelta(minutes=1)
+        client.cookies.set(STUDIO_COOKIE, studio_pass(settings.secret(), now=before))
+        assert client.get("/studio").status_code == 403
+
+    def test_a_pass_with_a_later_end_of_ones_own_making_is_refused(
+        self, client: TestClient, settings: Settings
+    ) -> None:
+        _, _, signature = studio_pass(settings.secret(), now=datetime.now(UTC)).partition(".")
+        client.cookies.set(STUDIO_COOKIE, f"99999999999.{signature}")
+        assert client.get("/studio").status_code == 403
+
+    @pytest.mark.parametrize("value", ["", ".", "x.y", "\u00b2.y", "-1.y", "9" * 5000 + ".y"])
+    def test_a_cookie_of_another_form_is_refused(self, client: TestClient, value: str) -> None:
+        cookie = f"{STUDIO_COOKIE}={value}".encode()
+        assert client.get("/studio", headers={b"cookie": cookie}).status_code == 403
+
+
+class TestStudies:
+    def test_each_study_is_listed_with_its_number_of_pictures(
+        self, researcher: TestClient, study: Study, image: Image
+    ) -> None:
+        said = text_of(researcher.get("/studio").text)
+        assert "Boats and kites" in said
+        assert "1 picture ·" in said
+
+    def test_with_none_it_says_how_to_make_one(self, researcher: TestClient) -> None:
+        assert "layerplay study create" in researcher.get("/studio").text
+
+    def test_a_study_shows_its_pictures_with_links_to_their_explanations(
+        self, researcher: TestClient, study: Study, image: Image
+    ) -> None:
+        page = researcher.get(f"/studio/{study.slug}").text
+        assert f'href="/explanations/{image.id}"' in page
+        assert f'src="/images/{image.id}/view.jpg"' in page
+        assert "All pictures are computed" in page
+
+    def test_one_that_does_not_exist_is_a_404(self, researcher: TestClient) -> None:
+        assert researcher.get("/studio/nowhere").status_code == 404
+
+    def test_the_number_of_queries_does_not_grow_with_the_studies(
+        self, researcher: TestClient, session: Session, storage: Storage, worker_engine: Engine
+    ) -> None:
+        def n_queries(address: str) -> int:
+            seen: list[str] = []
+
+            def count(_c: object, _u: object, statement: str, *_: object) -> None:
+                if statement.startswith("SELECT"):
+                    seen.append(statement)
+
+            event.listen(worker_engine, "before_cursor_execute", count)
+            assert researcher.get(address).status_code == 200
+            event.remove(worker_engine, "before_cursor_execute", count)
+            return len(seen)
+
+        study = make_study(session)
+        make_image(session, storage, study)
+        session.commit()
+        addresses = ("/studio", f"/studio/{study.slug}", "/")
+        before = [n_queries(address) for address in addresses]
+        for _ in range(3):
+            make_study(session)
+            make_image(session, storage, study)
+        session.commit()
+        assert [n_queries(address) for address in addresses] == before
+        assert min(before) > 0
+
+    def test_the_button_asks_for_the_concepts_of_every_class(
+        self, researcher: TestClient, study: Study, sent: Sent
+    ) -> None:
+        answer = researcher.post(f"/studio/{study.slug}/concepts")
+        assert answer.status_code == 303
+        assert [job.name for job in sent.jobs] == ["labels.group_class"] * 2
+        assert {job.arguments["class_id"] for job in sent.jobs} == {c.id for c in study.classes}
+        assert "Asked for." in text_of(researcher.get(answer.headers["location"]).text)
+
+    def test_a_picture_is_shown_as_the_network_saw_it(
+        self, researcher: TestClient, storage: Storage, image: Image
+    ) -> None:
+        answer = researcher.get(f"/images/{image.id}/view.jpg")
+        assert image.view_key is not None
+        assert answer.content == storage.get(image.view_key)
+
+    def test_a_picture_that_is_not_computed_has_no_view(
+        self, researcher: TestClient, session: Session, study: Study
+    ) -> None:
+        pending = make_pending(session, study)
+        assert researcher.get(f"/images/{pending.id}/view.jpg").status_code == 404
+
+
+def make_pending(session: Session, study: Study, *, failure: str | None = None) -> Image:
+    image = Image(
+        study_id=study.id,
+        class_id=study.classes[0].id,
+        file_name="broken.jpg" if failure else "waiting.jpg",
+        sha256=("f" if failure else "e") * 64,
+        original_key="originals/x",
+        status="failed" if failure else "pending",
+        failure=failure,
+    )
+    session.add(image)
+    session.commit()
+    return image
+
+
+class TestProgress:
+    @pytest.fixture
+    def computing(self, session: Session, storage: Storage) -> Study:
+        study = make_study(session, name="Slow", status="computing")
+        make_image(session, storage, study)
+        make_pending(session, study)
+        make_pending(session, study, failure="It is cut short.")
+        return study
+
+    def test_it_names_what_is_done_and_refused_and_asks_again(
+        self, researcher: TestClient, computing: Study
+    ) -> None:
+        page = researcher.get(f"/studio/{computing.slug}").text
+        said = text_of(page)
+        assert "1 of 3 pictures done, 1 failed, 1 waiting" in page
+        assert "broken.jpg : It is cut short." in said
+        assert 'hx-trigger="every 2s"' in page
+
+    def test_the_part_is_the_one_in_the_page(
+        self, researcher: TestClient, computing: Study
+    ) -> None:
+        address = f"/studio/{computing.slug}"
+        answer = researcher.get(f"{address}/progress", headers={"HX-Request": "true"})
+        assert part(answer.text, "progress")
+        assert part(answer.text, "progress") == part(researcher.get(address).text, "progress")
+
+    def test_when_all_is_done_it_stops_asking_and_loads_the_page_anew(
+        self, researcher: TestClient, study: Study, image: Image
+    ) -> None:
+        address = f"/studio/{study.slug}/progress"
+        answer = researcher.get(address, headers={"HX-Request": "true"})
+        assert answer.headers["HX-Refresh"] == "true"
+        assert "every 2s" not in answer.text
+
+    def test_opened_by_itself_it_leads_to_the_study(
+        self, researcher: TestClient, study: Study
+    ) -> None:
+        answer = researcher.get(f"/studio/{study.slug}/progress")
+        assert answer.headers["location"] == f"/studio/{study.slug}"
