@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.infra.db import make_engine, migrate, session_factory, transaction
 from app.infra.embedded import embedded_services
-from app.infra.errors import InvalidInputError
 from app.infra.queue import CelerySender
 from app.infra.settings import Settings, get_settings
 from app.infra.storage import Storage
@@ -87,7 +86,7 @@ def create_from_folder(
     being computed while the rest is still read. When that was interrupted, the same call goes on
     where it stopped; ConflictError when the name belongs to another study.
     """
-    from app.explain.layers import list_layers
+    from app.explain.layers import choose_layers
     from app.services import networks, studies
 
     folders = studies.class_folders(photos)
@@ -95,14 +94,7 @@ def create_from_folder(
         row, loaded = networks.register(
             session, inst.storage, name=network, weights=weights, classes=classes
         )
-        places = list_layers(loaded)
-        chosen = [p for p in places if (p.name in layers if layers else p.is_default)]
-        unknown = set(layers or ()) - {place.name for place in places}
-        if unknown:
-            raise InvalidInputError(
-                f"The network has no layer {sorted(unknown)[0]}. It has: "
-                + ", ".join(place.name for place in places)
-            )
+        chosen = choose_layers(loaded, layers)
         study = studies.create_or_continue(
             session,
             name=name,

@@ -19,7 +19,7 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from app.explain import ClusterMap, Network, explain_image, list_layers, load_network
@@ -28,12 +28,11 @@ from app.explain.clusters import (
     cluster_like_paper,
     embed_in_plane,
     make_cluster_maps,
-    merge_maps,
     prune_channels,
     reduce_dimensions,
-    scale_maps,
 )
 from app.explain.features import compute_features
+from app.explain.maps import merge_maps, scale_maps
 
 SIDE = 256
 

@@ -2,21 +2,24 @@
 
 Pure functions of their arguments, after Bianchi et al. 2024, "Interpretable Network
 Visualizations"; the rules are in docs/algorithms/explain.md.
+
+The names are imported when they are first used: drawing maps needs no torch, and whoever only
+draws, such as the web server, starts in a tenth of the time and memory.
 """
 
-from app.explain.batch import ExplainedFile, explain_files
-from app.explain.clusters import ClusterMap, merge_maps
-from app.explain.explanation import Explanation, LayerExplanation, explain_image
-from app.explain.layers import LayerError, LayerPlace, list_layers
-from app.explain.networks import Network, NetworkError, load_network
-from app.explain.pictures import PictureError, open_picture
-from app.explain.render import (
-    heatmap,
-    heatmap_overlay,
-    masked_picture,
-    report_html,
-    reveal_mask,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from app.explain.batch import ExplainedFile, explain_files
+    from app.explain.clusters import ClusterMap
+    from app.explain.explanation import Explanation, LayerExplanation, explain_image
+    from app.explain.layers import LayerError, LayerPlace, list_layers
+    from app.explain.maps import merge_maps
+    from app.explain.networks import Network, NetworkError, load_network
+    from app.explain.pictures import PictureError, open_picture
+    from app.explain.render import heatmap, heatmap_overlay, masked_picture, reveal_mask
+    from app.explain.report import report_html
 
 __all__ = [
     "ClusterMap",
@@ -40,3 +43,36 @@ __all__ = [
     "report_html",
     "reveal_mask",
 ]
+
+_MODULES = {
+    "ExplainedFile": "batch",
+    "explain_files": "batch",
+    "ClusterMap": "clusters",
+    "Explanation": "explanation",
+    "LayerExplanation": "explanation",
+    "explain_image": "explanation",
+    "LayerError": "layers",
+    "LayerPlace": "layers",
+    "list_layers": "layers",
+    "merge_maps": "maps",
+    "Network": "networks",
+    "NetworkError": "networks",
+    "load_network": "networks",
+    "PictureError": "pictures",
+    "open_picture": "pictures",
+    "heatmap": "render",
+    "heatmap_overlay": "render",
+    "masked_picture": "render",
+    "reveal_mask": "render",
+    "report_html": "report",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -8,7 +8,7 @@ from typing import Final
 from app.explain.explanation import Explanation, explain_image
 from app.explain.networks import Network
 from app.explain.pictures import PictureError, open_picture
-from app.explain.render import report_html
+from app.explain.report import report_html
 
 REPORT_FILE: Final = "report.html"
 _VIEW_SIZE: Final = 448

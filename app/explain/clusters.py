@@ -3,7 +3,7 @@
 Bianchi et al. 2024, section 3.2, and the numbers of the authors' published notebooks.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Protocol
@@ -14,9 +14,9 @@ from sklearn.cluster import AgglomerativeClustering
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from sklearn.metrics import pairwise_distances, silhouette_score
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
-FloatArray = NDArray[np.floating]
+from app.explain.maps import FloatArray, merge_maps, scale_maps
 
 MAX_COMPONENTS: Final = 50
 PERPLEXITY: Final = 30.0
@@ -91,35 +91,6 @@ def make_cluster_maps(
         if weight >= least
     ]
     return tuple(sorted(clusters, key=lambda cluster: (-cluster.weight, cluster.channels)))
-
-
-def merge_maps(
-    maps: Sequence[FloatArray] | FloatArray, weights: Sequence[float] | FloatArray
-) -> NDArray[np.float32]:
-    """The weighted mean of maps [n, H, W], min-max scaled to float32 [H, W] in 0..1.
-
-    A mean that is the same everywhere becomes all 0. Raises ValueError when there are no maps or
-    their weights do not sum to something positive.
-    """
-    shares = np.asarray(weights, dtype=np.float64)
-    stacked = np.asarray(maps, dtype=np.float64)
-    if stacked.ndim != 3 or shares.shape != stacked.shape[:1] or not shares.sum() > 0:
-        raise ValueError(
-            "Maps [n, H, W] and n weights of a positive sum are needed, not "
-            f"{stacked.shape} and {shares.tolist()}."
-        )
-    mean = np.tensordot(shares / shares.sum(), stacked, axes=1)
-    scaled: NDArray[np.float32] = scale_maps(mean[None]).reshape(mean.shape).astype(np.float32)
-    return scaled
-
-
-def scale_maps(maps: FloatArray) -> NDArray[np.float64]:
-    """Maps [n, H, W], each min-max scaled to 0..1 and flattened: [n, H*W]; constant ones are 0."""
-    rows = np.asarray(maps, dtype=np.float64).reshape(len(maps), -1)
-    lowest = rows.min(axis=1, keepdims=True)
-    span = rows.max(axis=1, keepdims=True) - lowest
-    scaled: NDArray[np.float64] = (rows - lowest) / np.where(span > 0, span, 1.0)
-    return scaled
 
 
 def get_clusterer(name: str) -> Clusterer:

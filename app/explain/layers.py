@@ -108,12 +108,31 @@ def list_layers(network: Network | nn.Module, *, input_size: int | None = None) 
     own, and 224 for a bare module. Raises LayerError when the network has no maps [C, H, W], as a
     vision transformer.
     """
+    places, defaults = find_places(_record_blank(network, input_size))
+    return _describe(places, defaults)
+
+
+def choose_layers(network: Network | nn.Module, names: Sequence[str] | None) -> list[LayerPlace]:
+    """The layers of these names from input to output, or the default ones for None.
+
+    Any module may be named, listed or not. Raises LayerError for one without maps [C, H, W], or
+    that does not exist, with near names.
+    """
+    recording = _record_blank(network, None)
+    defaults = find_places(recording)[1]
+    return _describe(defaults if names is None else resolve_places(recording, names), defaults)
+
+
+def _record_blank(network: Network | nn.Module, input_size: int | None) -> Recording:
+    """A pass with a black picture: what layers there are does not depend on what is seen."""
     if isinstance(network, Network):
         module, side = network.module, input_size or network.input_size
     else:
         module, side = network, input_size or 224
-    recording = record(module, torch.zeros(3, side, side), keep=())
-    places, defaults = find_places(recording)
+    return record(module, torch.zeros(3, side, side), keep=())
+
+
+def _describe(places: Sequence[Place], defaults: Sequence[Place]) -> list[LayerPlace]:
     names = {place.name for place in defaults}
     return [LayerPlace(place.name, *place.shape, place.name in names) for place in places]
 

@@ -1,20 +1,12 @@
-"""What people see: heat maps over pictures, the masked pictures of Deep Reveal, the HTML report."""
+"""What people see: heat maps over pictures, and the masked pictures of Deep Reveal."""
 
-import base64
-import io
-from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Final, TypeVar
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter
-
-from app.explain.explanation import Explanation
 
 CANVAS_SIZE: Final = 256
 """Side in px on which shares of the picture and the widths of soft edges are meant."""
@@ -27,12 +19,7 @@ _EDGE_CUT: Final = 1.5
 
 # Dark violet to pale yellow; lightness rises evenly, so the order survives colour blindness and a
 # black and white print.
-_HEAT_COLOURS: Final = ("#16123d", "#46288a", "#93309a", "#d8486f", "#f58b45", "#fbe183")
-
-_N_TOP_CLASSES: Final = 5
-_REPORT_PICTURE_SIZE: Final = 448
-_REPORT_MAP_SIZE: Final = 288
-_FOLDER: Final = Path(__file__).parent
+HEAT_COLOURS: Final = ("#16123d", "#46288a", "#93309a", "#d8486f", "#f58b45", "#fbe183")
 
 FloatArray = NDArray[np.floating]
 _Cell = TypeVar("_Cell", np.float32, np.bool_)
@@ -44,12 +31,13 @@ def heatmap_overlay(
     *,
     opacity: float = 0.8,
 ) -> Image.Image:
-    """The picture in RGB with the map [H, W] in 0..1 over it, enlarged smoothly to its size.
+    """The picture in grey, RGB, with the map [H, W] in 0..1 over it, enlarged smoothly to its size.
 
-    Where the map is 0 the picture shows untouched; where it is 1 the colour covers it by `opacity`.
+    Where the map is 0 the grey picture shows untouched; where it is 1 the colour covers it by
+    `opacity`. Grey, because the heat could not be told from a picture's own orange and violet.
     """
     heat = heatmap(cluster_map, picture.size, opacity=opacity)
-    return Image.alpha_composite(picture.convert("RGBA"), heat).convert("RGB")
+    return Image.alpha_composite(picture.convert("L").convert("RGBA"), heat).convert("RGB")
 
 
 def heatmap(cluster_map: FloatArray, size: tuple[int, int], *, opacity: float = 0.8) -> Image.Image:
@@ -80,28 +68,6 @@ def masked_picture(picture: Image.Image, cluster_map: FloatArray, *, percent: fl
     pixels = np.asarray(picture.convert("RGB"), dtype=np.float64)
     mask = _mask(_check_map(cluster_map), percent, picture.height, picture.width)
     return Image.fromarray(np.round(pixels * mask[..., None]).astype(np.uint8))
-
-
-def report_html(explanation: Explanation, picture: Image.Image, *, title: str) -> str:
-    """One explanation as a page that opens offline: all styles and pictures are in it.
-
-    picture: what the network saw, as Network.view gives it. title: what the picture is called.
-    """
-    return (
-        _environment()
-        .get_template("report.html.jinja")
-        .render(
-            title=title,
-            explanation=explanation,
-            style=Markup((_FOLDER / "report.css").read_text(encoding="utf-8")),
-            picture=_data_uri(_fitted(picture, _REPORT_PICTURE_SIZE)),
-            answers=_top_answers(explanation),
-            layers=_layer_sections(explanation, _fitted(picture, _REPORT_MAP_SIZE)),
-            heat_colours=", ".join(_HEAT_COLOURS),
-            target=_class_label(explanation, explanation.target),
-            predicted=_class_label(explanation, explanation.predicted),
-        )
-    )
 
 
 # --- reveal masks
@@ -145,113 +111,7 @@ def _check_map(cluster_map: FloatArray) -> NDArray[np.float32]:
 @cache
 def _colour_table() -> NDArray[np.uint8]:
     """256 colours [256, 3]: the stops, joined by straight lines."""
-    stops = np.array([[int(hex_[i : i + 2], 16) for i in (1, 3, 5)] for hex_ in _HEAT_COLOURS])
+    stops = np.array([[int(hex_[i : i + 2], 16) for i in (1, 3, 5)] for hex_ in HEAT_COLOURS])
     at = np.linspace(0, 255, len(stops))
     channels = [np.interp(np.arange(256), at, stops[:, i]) for i in range(3)]
     return np.round(np.stack(channels, axis=1)).astype(np.uint8)
-
-
-# --- the report
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    label: str
-    percent: float
-    is_target: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _ClusterCard:
-    overlay: str
-    weight: float
-    channels: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _LayerSection:
-    name: str
-    side: str
-    n_channels: int
-    n_kept: int
-    kept_weight: float
-    has_evidence: bool
-    shown_weight: float
-    n_left_out: int
-    cards: tuple[_ClusterCard, ...]
-
-
-def _layer_sections(explanation: Explanation, picture: Image.Image) -> list[_LayerSection]:
-    return [
-        _LayerSection(
-            name=layer.name,
-            side=f"{layer.width} × {layer.height}",
-            n_channels=layer.n_channels,
-            n_kept=layer.n_kept,
-            kept_weight=layer.kept_weight,
-            has_evidence=layer.has_evidence,
-            shown_weight=sum(cluster.weight for cluster in layer.clusters),
-            n_left_out=layer.n_kept - sum(len(cluster.channels) for cluster in layer.clusters),
-            cards=tuple(
-                _ClusterCard(
-                    overlay=_data_uri(heatmap_overlay(picture, cluster.map)),
-                    weight=cluster.weight,
-                    channels=cluster.channels,
-                )
-                for cluster in layer.clusters
-            ),
-        )
-        for layer in explanation.layers
-    ]
-
-
-def _top_answers(explanation: Explanation) -> list[_Answer]:
-    best = [int(i) for i in np.argsort(-explanation.probabilities, kind="stable")]
-    shown = best[:_N_TOP_CLASSES]
-    if explanation.target not in shown:
-        shown.append(explanation.target)
-    return [
-        _Answer(
-            label=_class_label(explanation, index),
-            percent=100 * float(explanation.probabilities[index]),
-            is_target=index == explanation.target,
-        )
-        for index in shown
-    ]
-
-
-def _class_label(explanation: Explanation, index: int) -> str:
-    name = explanation.name_of(index)
-    return f"class {index}" if name is None else name.replace("_", " ")
-
-
-def _fitted(picture: Image.Image, side: int) -> Image.Image:
-    scale = side / max(picture.size)
-    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    return picture.convert("RGB").resize(size, Image.Resampling.LANCZOS)
-
-
-def _data_uri(picture: Image.Image) -> str:
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=86)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
-def _percent(value: float) -> str:
-    """ "12 %", and more exactly where rounding would say nothing or everything."""
-    if value <= 0 or value >= 100 or 1 <= value <= 99:
-        return f"{value:.0f} %"
-    return "under 1 %" if value < 1 else "over 99 %"
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["percent"] = _percent
-    return environment

@@ -20,7 +20,7 @@ from app.concepts import (
     game_record,
     merge_scores,
 )
-from app.explain.clusters import merge_maps
+from app.explain.maps import merge_maps
 from app.explain.render import heatmap_overlay, masked_picture
 from app.infra.errors import NotFoundError
 from app.infra.storage import Storage

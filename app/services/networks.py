@@ -31,6 +31,7 @@ def register(
         "classes": list(loaded.classes),
         "input_size": loaded.input_size,
         "resize": loaded.resize,
+        "interpolation": loaded.interpolation.value,
         "mean": list(loaded.mean),
         "std": list(loaded.std),
         "weights": "weights.safetensors",
@@ -70,7 +71,7 @@ def load_registered(row: Network, storage: Storage) -> LoadedNetwork:
     """The registered network, ready to explain with."""
     if row.description_key is not None:
         return load_network(str(storage.path(row.description_key)))
-    return load_network(row.architecture, weights=row.weights)
+    return load_network(row.architecture, weights=row.weights, classes=row.classes)
 
 
 def get(session: Session, network_id: int) -> Network:

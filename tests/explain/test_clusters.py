@@ -11,8 +11,8 @@ from app.explain.clusters import (
     make_cluster_maps,
     prune_channels,
     pruning_threshold,
-    scale_maps,
 )
+from app.explain.maps import scale_maps
 
 
 @pytest.mark.parametrize(

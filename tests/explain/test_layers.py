@@ -8,6 +8,7 @@ from torch import nn
 
 from app.explain import LayerError, Network, explain_image, list_layers, load_network
 from app.explain.features import compute_features
+from app.explain.layers import choose_layers
 
 from .toys import Dense, Residual, Shared, Toy, naive_weights, random_image, seeded
 
@@ -201,3 +202,22 @@ def test_network_without_any_activation_is_refused_but_its_modules_can_be_named(
 def test_empty_list_of_layers_is_refused():
     with pytest.raises(ValueError, match="No layer is named"):
         explain_image(Toy(), random_image(), layers=[])
+
+
+def test_default_layers_are_chosen_when_none_are_named(small_network):
+    chosen = choose_layers(small_network, None)
+    assert chosen == [place for place in list_layers(small_network) if place.is_default]
+    assert chosen
+
+
+def test_a_module_that_is_not_listed_can_be_chosen_and_stands_in_order_of_execution(
+    small_network,
+):
+    chosen = choose_layers(small_network, ["layer2.0.bn1", "conv1"])
+    found = [(place.name, place.n_channels, place.is_default) for place in chosen]
+    assert found == [("conv1", 64, False), ("layer2.0.bn1", 128, False)]
+
+
+def test_choosing_a_layer_that_does_not_exist_names_near_ones(small_network):
+    with pytest.raises(LayerError, match="no module named"):
+        choose_layers(small_network, ["nowhere"])

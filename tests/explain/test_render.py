@@ -112,7 +112,7 @@ def test_hidden_pixels_of_a_masked_picture_are_black():
     assert not pixels[:, 50:].any()
 
 
-def test_heat_leaves_the_picture_alone_where_the_map_is_zero():
+def test_heat_lies_over_the_picture_in_grey():
     picture = Image.new("RGB", (40, 40), (10, 120, 30))
     cluster_map = np.zeros((4, 4))
     cluster_map[3, 3] = 1
@@ -120,8 +120,9 @@ def test_heat_leaves_the_picture_alone_where_the_map_is_zero():
     pixels = np.asarray(heatmap_overlay(picture, cluster_map))
 
     assert pixels.shape == (40, 40, 3)
-    assert (pixels[0, 0] == (10, 120, 30)).all()
-    assert abs(int(pixels[39, 39, 0]) - 10) > 100
+    # 0.299 * 10 + 0.587 * 120 + 0.114 * 30 = 76.9
+    assert (pixels[0, 0] == 77).all()
+    assert pixels[39, 39, 0] > pixels[39, 39, 2] + 50
 
 
 def test_heat_map_alone_is_transparent_where_the_map_is_zero():

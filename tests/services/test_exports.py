@@ -25,11 +25,11 @@ def test_a_row_tells_where_a_label_comes_from(session: Session, player: Player, 
     (row,) = exports.label_rows(session, study=game.study, secret=SECRET)
     expected = {
         "study": "Cats and dogs",
-        "image": "cat.png",
+        "image": game.images[0].file_name,
         "image_class": "cat",
         "layer": "block1",
         "cluster_map": str(game.maps[0].id),
-        "channels": [0, 1, 5],
+        "channels": [0, 7, 20],
         "weight": 60.0,
         "label": "Ears",
         "concept": "ears",

@@ -206,7 +206,7 @@ class TestLocalExplanation:
         page = explanations.local(session, game.images[0].id, merge="labels")
         (joined,) = page.layers[0].groups
         assert joined.weight == 80
-        assert joined.n_feature_maps == 4
+        assert joined.n_feature_maps == 6
         assert joined.concepts == (("ear", pytest.approx(0.875)),)
 
     def test_maps_with_different_concepts_stay_apart(

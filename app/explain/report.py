@@ -1,0 +1,146 @@
+"""The stand-alone page of one explanation."""
+
+import base64
+import io
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from PIL import Image
+
+from app.explain.explanation import Explanation
+from app.explain.render import HEAT_COLOURS, heatmap_overlay
+
+_N_TOP_CLASSES: Final = 5
+_REPORT_PICTURE_SIZE: Final = 448
+_REPORT_MAP_SIZE: Final = 288
+_FOLDER: Final = Path(__file__).parent
+
+
+def report_html(explanation: Explanation, picture: Image.Image, *, title: str) -> str:
+    """One explanation as a page that opens offline: all styles and pictures are in it.
+
+    picture: what the network saw, as Network.view gives it. title: what the picture is called.
+    """
+    return (
+        _environment()
+        .get_template("report.html.jinja")
+        .render(
+            title=title,
+            explanation=explanation,
+            style=Markup((_FOLDER / "report.css").read_text(encoding="utf-8")),
+            picture=_data_uri(_fitted(picture, _REPORT_PICTURE_SIZE)),
+            answers=_top_answers(explanation),
+            layers=_layer_sections(explanation, _fitted(picture, _REPORT_MAP_SIZE)),
+            heat_colours=", ".join(HEAT_COLOURS),
+            target=_class_label(explanation, explanation.target),
+            predicted=_class_label(explanation, explanation.predicted),
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    label: str
+    percent: float
+    is_target: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _ClusterCard:
+    overlay: str
+    weight: float
+    channels: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _LayerSection:
+    name: str
+    side: str
+    n_channels: int
+    n_kept: int
+    kept_weight: float
+    has_evidence: bool
+    shown_weight: float
+    n_left_out: int
+    cards: tuple[_ClusterCard, ...]
+
+
+def _layer_sections(explanation: Explanation, picture: Image.Image) -> list[_LayerSection]:
+    return [
+        _LayerSection(
+            name=layer.name,
+            side=f"{layer.width} × {layer.height}",
+            n_channels=layer.n_channels,
+            n_kept=layer.n_kept,
+            kept_weight=layer.kept_weight,
+            has_evidence=layer.has_evidence,
+            shown_weight=sum(cluster.weight for cluster in layer.clusters),
+            n_left_out=layer.n_kept - sum(len(cluster.channels) for cluster in layer.clusters),
+            cards=tuple(
+                _ClusterCard(
+                    overlay=_data_uri(heatmap_overlay(picture, cluster.map)),
+                    weight=cluster.weight,
+                    channels=cluster.channels,
+                )
+                for cluster in layer.clusters
+            ),
+        )
+        for layer in explanation.layers
+    ]
+
+
+def _top_answers(explanation: Explanation) -> list[_Answer]:
+    best = [int(i) for i in np.argsort(-explanation.probabilities, kind="stable")]
+    shown = best[:_N_TOP_CLASSES]
+    if explanation.target not in shown:
+        shown.append(explanation.target)
+    return [
+        _Answer(
+            label=_class_label(explanation, index),
+            percent=100 * float(explanation.probabilities[index]),
+            is_target=index == explanation.target,
+        )
+        for index in shown
+    ]
+
+
+def _class_label(explanation: Explanation, index: int) -> str:
+    name = explanation.name_of(index)
+    return f"class {index}" if name is None else name.replace("_", " ")
+
+
+def _fitted(picture: Image.Image, side: int) -> Image.Image:
+    scale = side / max(picture.size)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    return picture.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+
+
+def _data_uri(picture: Image.Image) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=86)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _percent(value: float) -> str:
+    """ "12 %", and more exactly where rounding would say nothing or everything."""
+    if value <= 0 or value >= 100 or 1 <= value <= 99:
+        return f"{value:.0f} %"
+    return "under 1 %" if value < 1 else "over 99 %"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["percent"] = _percent
+    return environment
