@@ -41,7 +41,7 @@ _TOLERANCE = 10**-_DECIMALS
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 
-class ModelError(Exception):
+class ModelError(ValueError):
     """The model that embeds labels could not be loaded; the message says what to do."""
 
 

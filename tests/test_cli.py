@@ -1,0 +1,163 @@
+"""The command line as a person types it: what it writes, what it says, its exit status."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from app import cli
+from app.infra.settings import get_settings
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    out: str
+    err: str
+
+
+Layerplay = Callable[..., Answer]
+
+
+@pytest.fixture
+def layerplay(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Layerplay]:
+    """Run a command in this process: a new one would import torch every time."""
+
+    def layerplay(*arguments: object) -> Answer:
+        monkeypatch.setattr("sys.argv", ["layerplay", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            cli.main()
+        said = capsys.readouterr()
+        status = exit_.value.code
+        assert isinstance(status, int | None)
+        return Answer(status or 0, said.out, " ".join(said.err.split()))
+
+    get_settings.cache_clear()
+    yield layerplay
+    get_settings.cache_clear()
+
+
+@pytest.fixture
+def home(tmp_path: Path, database: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installation for the command to work on, named by the environment."""
+    monkeypatch.setenv("DATABASE_URL", database)
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("LAYERPLAY_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+class TestExplain:
+    def test_each_photo_gets_a_folder_and_a_bad_one_its_reason(
+        self, layerplay: Layerplay, drawn_photos: Path, toy_network: Path, tmp_path: Path
+    ) -> None:
+        good = drawn_photos / "circle" / "circle-0.png"
+        bad = tmp_path / "notes.txt"
+        bad.write_text("No picture.")
+        answer = layerplay(
+            *("explain", good, bad, "--network", toy_network, "--out", tmp_path / "out"),
+            *("--layers", "features.12", "--target", "stripes"),
+        )
+        assert answer.status == 1
+        assert "notes.txt: It is not a picture" in answer.err
+        assert "1 of 2 pictures explained" in answer.err
+        folder = tmp_path / "out" / "circle-0"
+        assert {file.name for file in folder.iterdir()} == {
+            "explanation.json",
+            "maps.npz",
+            "report.html",
+        }
+        explanation = json.loads((folder / "explanation.json").read_text())
+        assert explanation["target"] == 2
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (["--network", "resnet81", "--weights", "random"], "resnet18"),
+            (["--network", "resnet18", "--weights", "weights.pth"], "save_file"),
+            (["--network", "nowhere.json"], "nowhere.json"),
+            (["--network", "{toy}", "--layers", "features.99"], "features.99"),
+            (["--network", "{toy}", "--target", "hexagon"], "hexagon"),
+            (["--network", "{toy}", "--target", "7"], "7"),
+        ],
+    )
+    def test_what_cannot_be_used_is_answered_in_one_sentence(
+        self,
+        layerplay: Layerplay,
+        drawn_photos: Path,
+        toy_network: Path,
+        tmp_path: Path,
+        options: list[str],
+        message: str,
+    ) -> None:
+        photo = drawn_photos / "circle" / "circle-0.png"
+        given = [option.replace("{toy}", str(toy_network)) for option in options]
+        answer = layerplay("explain", photo, *given, "--out", tmp_path / "out")
+        assert answer.status == 1
+        assert message in answer.err
+        assert "Traceback" not in answer.err
+
+
+class TestStudies:
+    def test_a_missing_folder_is_named(
+        self, layerplay: Layerplay, home: Path, toy_network: Path
+    ) -> None:
+        answer = layerplay(
+            "study", "create", "Mine", "--photos", "nowhere", "--network", toy_network
+        )
+        assert (answer.status, answer.err) == (1, "There is no folder nowhere.")
+
+    def test_an_import_can_be_repeated_and_another_study_cannot_take_the_name(
+        self, layerplay: Layerplay, home: Path, drawn_photos: Path, toy_network: Path
+    ) -> None:
+        create = ("study", "create", "Mine", "--photos", drawn_photos, "--network", toy_network)
+        first = layerplay(*create, "--no-wait")
+        assert "9 pictures of 3 classes" in first.err
+        again = layerplay(*create, "--no-wait")
+        assert (again.status, "0 pictures" in again.err) == (0, True)
+        other = layerplay(*create, "--no-wait", "--layers", "features.12")
+        assert other.status == 1
+        assert "Choose another name" in other.err
+
+    def test_the_list_says_how_far_each_is(
+        self, layerplay: Layerplay, home: Path, drawn_photos: Path, toy_network: Path
+    ) -> None:
+        layerplay(
+            *("study", "create", "Mine", "--photos", drawn_photos, "--network", toy_network),
+            "--no-wait",
+        )
+        assert layerplay("study", "list").out == "Mine\tcomputing\t0/9 pictures\n"
+
+
+class TestExport:
+    def test_an_unknown_study_is_answered_with_what_there_is(
+        self, layerplay: Layerplay, home: Path
+    ) -> None:
+        answer = layerplay("export", "Mine")
+        assert answer.status == 1
+        assert "There is no study named “Mine”. There is none yet." in answer.err
+
+    def test_an_unknown_format_is_answered_with_those_there_are(
+        self, layerplay: Layerplay, home: Path
+    ) -> None:
+        answer = layerplay("export", "Mine", "--format", "xml")
+        assert (answer.status, answer.err) == (1, "There is no format “xml”. Choose jsonl.")
+
+    def test_a_study_without_labels_gives_an_empty_file(
+        self,
+        layerplay: Layerplay,
+        home: Path,
+        drawn_photos: Path,
+        toy_network: Path,
+        tmp_path: Path,
+    ) -> None:
+        layerplay(
+            *("study", "create", "Mine", "--photos", drawn_photos, "--network", toy_network),
+            "--no-wait",
+        )
+        out = tmp_path / "labels.jsonl"
+        assert layerplay("export", "Mine", "--out", out).status == 0
+        assert out.read_text() == ""
