@@ -22,7 +22,7 @@ from rich.progress import (
 
 from app.infra.embedded import Embedded
 from app.infra.errors import ConflictError, InvalidInputError
-from app.infra.security import keyed_digest
+from app.infra.security import studio_key
 from app.infra.settings import Settings, get_settings
 from app.infra.supervisor import (
     Interrupts,
@@ -154,7 +154,7 @@ def _serve(
     address = f"http://{f'[{host}]' if ':' in host else host}:{inst.settings.port}"
     # The studio shows what players must not see; whoever has its link may enter. The web server
     # makes the same key of the same secret.
-    key = keyed_digest(inst.settings.secret(), "studio", "key")[:32]
+    key = studio_key(inst.settings.secret())
     _console.print(f"Studio: {address}/studio/enter?key={key}")
     if photos is not None:
         slug = _make_study(inst, photos, network or DEFAULT_NETWORK)

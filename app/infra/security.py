@@ -26,3 +26,8 @@ def keyed_digest(secret: bytes, purpose: str, value: str) -> str:
 def same(a: str, b: str) -> bool:
     """Comparison that takes the same time wherever two strings differ."""
     return hmac.compare_digest(a.encode(), b.encode())
+
+
+def studio_key(secret: bytes) -> str:
+    """The key of the studio's link, `/studio/enter?key=...`: the same as long as the secret is."""
+    return keyed_digest(secret, "studio", "key")[:32]

@@ -71,11 +71,6 @@ PlayerDep = Annotated[Player, Depends(get_player, scope="function")]
 KnownPlayerDep = Annotated[Player, Depends(get_known_player, scope="function")]
 
 
-def studio_key(secret: bytes) -> str:
-    """The key of the studio's link, `/studio/enter?key=...`: the same as long as the secret is."""
-    return keyed_digest(secret, "studio", "key")[:32]
-
-
 def studio_pass(secret: bytes, *, now: datetime) -> str:
     """The value of the studio's cookie: when it ends, and a signature of that."""
     ends_at = int((now + STUDIO_COOKIE_AGE).timestamp())

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from app.infra.errors import ForbiddenError, NotFoundError
-from app.infra.security import same
+from app.infra.security import same, studio_key
 from app.models import Concept, Image, Label, Round, Study, StudyClass
 from app.services import labels, studies
 from app.services.studies import Progress
@@ -22,7 +22,6 @@ from app.web.deps import (
     SessionDep,
     SettingsDep,
     StorageDep,
-    studio_key,
     studio_pass,
 )
 from app.web.templating import is_htmx, redirect, render

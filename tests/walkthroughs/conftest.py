@@ -14,10 +14,10 @@ from playwright.sync_api import Page
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.infra.db import make_engine, session_factory
+from app.infra.security import studio_key
 from app.infra.settings import Settings
 from app.infra.supervisor import Supervisor
 from app.infra.workers import process_environment, worker_command
-from app.web.deps import studio_key
 
 ARTIFACTS = Path(__file__).resolve().parents[2] / "test-artifacts"
 LAYERPLAY = Path(sys.executable).with_name("layerplay")
@@ -77,8 +77,12 @@ def shoot(request: pytest.FixtureRequest) -> Callable[[Page, str], None]:
     def shoot(page: Page, name: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         # Pictures further down would load only when somebody scrolls there.
-        page.evaluate("document.querySelectorAll('img').forEach(i => { i.loading = 'eager' })")
-        page.wait_for_function("[...document.images].every(i => i.complete)")
+        page.evaluate(
+            """() => Promise.all([...document.images].map(image => {
+                image.loading = 'eager';
+                return image.checkVisibility() && image.decode();
+            }))"""
+        )
         page.screenshot(path=folder / f"{name}.png", full_page=True)
 
     return shoot

@@ -9,11 +9,12 @@ from sqlalchemy.orm import Session, sessionmaker
 from starlette.testclient import TestClient
 
 from app.infra.queue import Job
+from app.infra.security import studio_key
 from app.infra.settings import Settings
 from app.infra.storage import Storage
 from app.models import Image, Player, Study
 from app.services import players
-from app.web.deps import PLAYER_COOKIE, studio_key
+from app.web.deps import PLAYER_COOKIE
 from app.web.main import create_app
 from tests.factories import make_image, make_study
 

@@ -7,10 +7,11 @@ from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
+from app.infra.security import studio_key
 from app.infra.settings import Settings
 from app.infra.storage import Storage
 from app.models import Image, Study
-from app.web.deps import STUDIO_COOKIE, STUDIO_COOKIE_AGE, studio_key, studio_pass
+from app.web.deps import STUDIO_COOKIE, STUDIO_COOKIE_AGE, studio_pass
 from tests.factories import make_image, make_study
 from tests.web.conftest import Sent
 from tests.web.reading import part, text_of
