@@ -28,7 +28,8 @@ app = typer.Typer(
 study_app = typer.Typer(help="Make studies and watch them compute.", no_args_is_help=True)
 app.add_typer(study_app, name="study")
 
-console = Console(stderr=True, highlight=False)
+# Lines are not broken: whoever reads them may be a program.
+console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 NetworkOption = Annotated[
     str, typer.Option(help="A torchvision classifier's name, or a description file (JSON).")

@@ -18,6 +18,7 @@ from app.models import (
     ClusterMap,
     Image,
     Label,
+    Layer,
     Player,
     PointsEntry,
     Round,
@@ -37,6 +38,7 @@ def deal(session: Session, *, player: Player, study: Study) -> Round | None:
         raise ConflictError("This game is not open at the moment.")
     # One deal at a time for a player: a second tab waits here, then finds the open round.
     session.execute(select(Player.id).where(Player.id == player.id).with_for_update())
+    player.last_seen_at = datetime.now(UTC)
     open_round = session.scalar(
         select(Round).where(
             Round.player_id == player.id, Round.study_id == study.id, Round.status == "open"
@@ -265,7 +267,7 @@ def outcome(session: Session, round_: Round) -> Outcome:
     assert image.target_name is not None
     assert image.probability is not None
     n_layers = session.scalar(
-        select(func.count(ClusterMap.layer_id.distinct())).where(ClusterMap.image_id == image.id)
+        select(func.count()).select_from(Layer).where(Layer.study_id == round_.study_id)
     )
     return Outcome(
         status=round_.status,
