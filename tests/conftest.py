@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -17,7 +17,6 @@ from uuid import uuid4
 import psycopg
 import pytest
 import redis
-from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Page, sync_playwright
 from sqlalchemy import Engine, make_url
 from sqlalchemy.orm import Session
@@ -25,6 +24,7 @@ from sqlalchemy.orm import Session
 from app.infra.db import make_engine, migrate
 from app.infra.embedded import Embedded, Services
 from app.infra.settings import Settings
+from tests.drawings import SCENES
 
 _HOME_VARIABLE = "LAYERPLAY_TEST_HOME"
 _TEMPLATE = "layerplay_template"
@@ -162,44 +162,20 @@ def photos_root() -> Path:
     return root
 
 
-def _circle(draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], colour: str) -> None:
-    draw.ellipse(box, fill=colour)
-
-
-def _square(draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], colour: str) -> None:
-    draw.rectangle(box, fill=colour)
-
-
-def _stripes(draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], colour: str) -> None:
-    left, top, right, bottom = box
-    for y in range(top, bottom, 16):
-        draw.rectangle((left, y, right, y + 7), fill=colour)
-
-
-_DRAWN_CLASSES: dict[str, Callable[[ImageDraw.ImageDraw, tuple[int, int, int, int], str], None]] = {
-    "circle": _circle,
-    "square": _square,
-    "stripes": _stripes,
-}
-
-
 @pytest.fixture
 def drawn_photos(tmp_path: Path) -> Path:
-    """A folder with the classes circle, square and stripes, three drawn pictures each."""
+    """A folder with the classes boat, flower and house, three drawn pictures each."""
     root = tmp_path / "drawn"
-    for name, draw_shape in _DRAWN_CLASSES.items():
+    for name, draw in SCENES.items():
         (root / name).mkdir(parents=True)
-        for number, colour in enumerate(("crimson", "gold", "navy")):
-            picture = Image.new("RGB", (160, 128), "lightgray")
-            left, top = 12 + 20 * number, 8 + 8 * number
-            draw_shape(ImageDraw.Draw(picture), (left, top, left + 80, top + 80), colour)
-            picture.save(root / name / f"{name}-{number}.png")
+        for number in range(3):
+            draw(number).save(root / name / f"{name}-{number}.png")
     return root
 
 
 @pytest.fixture(scope="session")
 def toy_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Description file of a SqueezeNet with random weights that answers circle, square, stripes."""
+    """Description file of a SqueezeNet with random weights that answers boat, flower, house."""
     # Only here, because most tests need no torch and importing it takes seconds.
     import torch
     import torchvision
@@ -212,9 +188,9 @@ def toy_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     description = {
         "architecture": "squeezenet1_1",
         "num_classes": 3,
-        "classes": list(_DRAWN_CLASSES),
-        "input_size": 64,
-        "resize": 64,
+        "classes": list(SCENES),
+        "input_size": 128,
+        "resize": 128,
         "mean": [0.5, 0.5, 0.5],
         "std": [0.25, 0.25, 0.25],
         "weights": "toy.safetensors",

@@ -54,24 +54,24 @@ class TestExplain:
     def test_each_photo_gets_a_folder_and_a_bad_one_its_reason(
         self, layerplay: Layerplay, drawn_photos: Path, toy_network: Path, tmp_path: Path
     ) -> None:
-        good = drawn_photos / "circle" / "circle-0.png"
+        good = drawn_photos / "boat" / "boat-0.png"
         bad = tmp_path / "notes.txt"
         bad.write_text("No picture.")
         answer = layerplay(
             *("explain", good, bad, "--network", toy_network, "--out", tmp_path / "out"),
-            *("--layers", "features.12", "--target", "stripes"),
+            *("--layers", "features.12", "--target", "flower"),
         )
         assert answer.status == 1
         assert "notes.txt: It is not a picture" in answer.err
         assert "1 of 2 pictures explained" in answer.err
-        folder = tmp_path / "out" / "circle-0"
+        folder = tmp_path / "out" / "boat-0"
         assert {file.name for file in folder.iterdir()} == {
             "explanation.json",
             "maps.npz",
             "report.html",
         }
         explanation = json.loads((folder / "explanation.json").read_text())
-        assert explanation["target"] == 2
+        assert explanation["target"] == 1
 
     @pytest.mark.parametrize(
         ("options", "message"),
@@ -93,7 +93,7 @@ class TestExplain:
         options: list[str],
         message: str,
     ) -> None:
-        photo = drawn_photos / "circle" / "circle-0.png"
+        photo = drawn_photos / "boat" / "boat-0.png"
         given = [option.replace("{toy}", str(toy_network)) for option in options]
         answer = layerplay("explain", photo, *given, "--out", tmp_path / "out")
         assert answer.status == 1

@@ -5,18 +5,21 @@ function fieldsOf(set) {
   return [...set.querySelectorAll("input[name=label]")];
 }
 
+// Fields only appear, they never go away again: one that hid when it lost the focus would move the
+// "Guess" button from under the very finger that took the focus from it.
 function refresh(set) {
-  const fields = fieldsOf(set);
-  const last = fields.findLastIndex((field) => field.value.trim() || field === document.activeElement);
-  fields.forEach((field, i) => {
-    field.hidden = i > Math.max(last, 0);
+  for (const field of fieldsOf(set)) {
+    if (field.value.trim() || field === document.activeElement) field.hidden = false;
     field.classList.toggle("is-filled", field.value.trim() !== "");
-  });
+  }
 }
 
 function start(root) {
   for (const set of root.querySelectorAll("[data-labels]")) {
     set.querySelector(".labels__keys").hidden = false;
+    fieldsOf(set).forEach((field, i) => {
+      field.hidden = i > 0;
+    });
     refresh(set);
   }
 }
@@ -38,7 +41,7 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-for (const type of ["focusin", "focusout", "input"]) {
+for (const type of ["focusin", "input"]) {
   document.addEventListener(type, (event) => {
     const set = event.target.closest?.("[data-labels]");
     // After the event, so that document.activeElement is the field that has the focus now.

@@ -115,7 +115,7 @@ def test_a_full_disk_is_said(
 
 @pytest.fixture
 def two_photos(drawn_photos: Path, tmp_path: Path) -> Path:
-    for name in ("circle", "square"):
+    for name in ("boat", "house"):
         (tmp_path / "photos" / name).mkdir(parents=True)
         shutil.copy(drawn_photos / name / f"{name}-0.png", tmp_path / "photos" / name)
     return tmp_path / "photos"

@@ -51,7 +51,7 @@ def test_settings_ignore_the_shell_and_write_in_the_tests_folder(
 
 def test_drawn_photos_are_three_readable_pictures_in_each_class(drawn_photos: Path) -> None:
     classes = sorted(folder.name for folder in drawn_photos.iterdir())
-    assert classes == ["circle", "square", "stripes"]
+    assert classes == ["boat", "flower", "house"]
     for name in classes:
         pictures = sorted((drawn_photos / name).iterdir())
         assert len(pictures) == 3

@@ -26,7 +26,7 @@ def study(session: Session, network: Network) -> Study:
         session,
         name="Shapes and colours",
         network=network,
-        classes=["circle", "square"],
+        classes=["boat", "house"],
         layers=[("block1", 8), ("block2", 16)],
     )
 
@@ -38,7 +38,7 @@ def add(
         session,
         storage,
         study=study,
-        class_name="circle",
+        class_name="boat",
         files=sorted(folder.iterdir()),
         max_bytes=MEGABYTE,
     )
@@ -146,7 +146,7 @@ def test_a_bad_file_is_named_with_its_reason_and_the_rest_go_in(
     added, refused = add(session, storage, study, folder)
 
     assert [image.file_name for image in added] == ["good.png"]
-    assert [refusal.file_name for refusal in refused] == ["circle/bad.jpg"]
+    assert [refusal.file_name for refusal in refused] == ["boat/bad.jpg"]
     assert reason in refused[0].reason
 
 
@@ -167,8 +167,8 @@ def test_unusual_pictures_go_in(
 def test_each_picture_is_asked_to_be_explained_once(
     session: Session, storage: Storage, study: Study, drawn_photos: Path
 ) -> None:
-    added, _ = add(session, storage, study, drawn_photos / "circle")
-    again, refused = add(session, storage, study, drawn_photos / "circle")
+    added, _ = add(session, storage, study, drawn_photos / "boat")
+    again, refused = add(session, storage, study, drawn_photos / "boat")
 
     assert len(added) == 3
     assert (again, refused) == ([], [])
@@ -188,14 +188,14 @@ def test_the_same_picture_under_another_name_is_refused(
     added, refused = add(session, storage, study, folder)
 
     assert [image.file_name for image in added] == ["a.png"]
-    assert refused == [studies.Refusal("circle/b.png", "It is the same picture as a.png.")]
+    assert refused == [studies.Refusal("boat/b.png", "It is the same picture as a.png.")]
 
 
 def test_the_file_is_stored_byte_by_byte(
     session: Session, storage: Storage, study: Study, drawn_photos: Path
 ) -> None:
-    added, _ = add(session, storage, study, drawn_photos / "circle")
-    original = (drawn_photos / "circle" / added[0].file_name).read_bytes()
+    added, _ = add(session, storage, study, drawn_photos / "boat")
+    original = (drawn_photos / "boat" / added[0].file_name).read_bytes()
     assert storage.get(added[0].original_key) == original
 
 
@@ -207,7 +207,7 @@ def mark_done(session: Session, image: Image, at: datetime) -> None:
 def test_progress_counts_and_foretells(
     session: Session, storage: Storage, study: Study, drawn_photos: Path
 ) -> None:
-    images, _ = add(session, storage, study, drawn_photos / "circle")
+    images, _ = add(session, storage, study, drawn_photos / "boat")
     now = datetime.now(UTC)
     mark_done(session, images[0], now)
     mark_done(session, images[1], now + timedelta(seconds=4))
@@ -222,7 +222,7 @@ def test_progress_counts_and_foretells(
 def test_a_game_opens_when_the_last_picture_is_computed_or_has_failed(
     session: Session, storage: Storage, study: Study, drawn_photos: Path
 ) -> None:
-    images, _ = add(session, storage, study, drawn_photos / "circle")
+    images, _ = add(session, storage, study, drawn_photos / "boat")
     mark_done(session, images[0], datetime.now(UTC))
     mark_done(session, images[1], datetime.now(UTC))
     studies.open_when_ready(session, study.id)
@@ -239,7 +239,7 @@ def test_a_game_opens_when_the_last_picture_is_computed_or_has_failed(
 def test_a_game_without_a_single_map_stays_shut(
     session: Session, storage: Storage, study: Study, drawn_photos: Path
 ) -> None:
-    images, _ = add(session, storage, study, drawn_photos / "circle")
+    images, _ = add(session, storage, study, drawn_photos / "boat")
     for image in images:
         image.status, image.failure = "failed", "It has no colours."
     session.flush()
@@ -251,7 +251,7 @@ def test_a_game_without_a_single_map_stays_shut(
 def test_resuming_asks_only_for_what_is_missing(
     session: Session, storage: Storage, study: Study, drawn_photos: Path
 ) -> None:
-    images, _ = add(session, storage, study, drawn_photos / "circle")
+    images, _ = add(session, storage, study, drawn_photos / "boat")
     mark_done(session, images[0], datetime.now(UTC))
     images[1].status, images[1].failure = "failed", "It has no colours."
     session.flush()
