@@ -1,24 +1,20 @@
 """The command line: `layerplay --help`."""
 
 import sys
-import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
+from app.concepts import load_embedder
+from app.demo import run_demo
+from app.formats import to_jsonl
 from app.infra.errors import AppError, InvalidInputError
 from app.infra.settings import get_settings
+from app.infra.workers import worker_running
 from app.installation import Installation, create_from_folder, installation
+from app.services import exports, labels, studies
+from app.terminal import console, progress_bar, watch_computing
 
 app = typer.Typer(
     help="Layerplay: people put into words what each layer of a CNN looks at.",
@@ -27,9 +23,6 @@ app = typer.Typer(
 )
 study_app = typer.Typer(help="Make studies and watch them compute.", no_args_is_help=True)
 app.add_typer(study_app, name="study")
-
-# Lines are not broken: whoever reads them may be a program.
-console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 NetworkOption = Annotated[
     str, typer.Option(help="A torchvision classifier's name, or a description file (JSON).")
@@ -43,17 +36,6 @@ ClassesOption = Annotated[
 LayersOption = Annotated[
     str | None, typer.Option(help="Layers by name, separated by commas. Default: the deeper half.")
 ]
-
-
-def _bar() -> Progress:
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    )
 
 
 @app.command()
@@ -70,12 +52,12 @@ def explain(
     ] = None,
 ) -> None:
     """Explain pictures: explanation.json, maps.npz and report.html for each. Needs no database."""
-    from app.explain.batch import explain_files
-    from app.explain.networks import load_network
+    # Only here: torch takes seconds to import, and no other command needs it.
+    from app.explain import explain_files, load_network
 
     loaded = load_network(network, weights=weights, classes=classes)
     failed = 0
-    with _bar() as bar:
+    with progress_bar() as bar:
         task = bar.add_task("Explaining", total=len(photos))
         for result in explain_files(
             loaded, photos, out, layers=_split(layers), target=_class(target)
@@ -129,32 +111,13 @@ def study_create(
 
 def _wait_for(inst: Installation, name: str) -> None:
     """Show progress until every picture is computed. Starts a worker when none answers."""
-    from app.infra.workers import worker_running
-    from app.services import studies
-
-    with worker_running(inst.settings, inst.database_url, inst.redis_url), _bar() as bar:
-        task = bar.add_task("Computing", total=None)
-        while True:
-            with inst.transaction() as session:
-                progress = studies.progress(session, studies.find(session, name))
-            done = progress.n_done + progress.n_failed
-            bar.update(task, total=progress.n_images, completed=done)
-            if progress.is_finished:
-                break
-            time.sleep(0.5)
-    _print_failures(progress.failures)
-
-
-def _print_failures(failures: list) -> None:  # type: ignore[type-arg]
-    for failure in failures:
-        console.print(f"[red]failed[/] {failure.file_name}: {failure.reason}")
+    with worker_running(inst.settings, inst.database_url, inst.redis_url):
+        watch_computing(inst, name)
 
 
 @study_app.command("list")
 def study_list() -> None:
     """The studies of this installation."""
-    from app.services import studies
-
     with installation() as inst, inst.transaction() as session:
         for study in studies.list_all(session):
             progress = studies.progress(session, study)
@@ -174,8 +137,6 @@ def study_resume(
     retry_failed: Annotated[bool, typer.Option(help="Try failed pictures again, too.")] = False,
 ) -> None:
     """Go on with what was interrupted. What is computed already stays."""
-    from app.services import studies
-
     with installation() as inst:
         with inst.transaction() as session:
             study = studies.find(session, name)
@@ -187,14 +148,11 @@ def study_resume(
 @app.command()
 def concepts(name: Annotated[str, typer.Argument(help="The study's name.")]) -> None:
     """Turn a study's labels into concepts and local explanations now."""
-    from app.concepts import load_embedder
-    from app.services import labels, studies
-
     with installation() as inst:
         embed = load_embedder(inst.settings.sentence_model)
         with inst.transaction() as session:
             study = studies.find(session, name)
-        with _bar() as bar:
+        with progress_bar() as bar:
             for image_class in bar.track(study.classes, description="Concepts"):
                 with inst.transaction() as session:
                     labels.group_class(session, class_id=image_class.id, embed=embed)
@@ -207,9 +165,6 @@ def export(
     out: Annotated[Path | None, typer.Option(help="File to write; else standard output.")] = None,
 ) -> None:
     """Export a study's labels, one row per label, players under pseudonyms."""
-    from app.formats import to_jsonl
-    from app.services import exports, studies
-
     if file_format != "jsonl":
         raise InvalidInputError(f"There is no format “{file_format}”. Choose jsonl.")
     with installation() as inst, inst.transaction() as session:
@@ -241,8 +196,6 @@ def demo(
     browser: Annotated[bool, typer.Option(help="Open the game in the browser.")] = True,
 ) -> None:
     """Start everything on this machine: database, queue, worker, web; make a study; play."""
-    from app.demo import run_demo
-
     settings = get_settings()
     raise typer.Exit(
         run_demo(

@@ -6,19 +6,8 @@ import json
 import os
 import socket
 import sys
-import time
 import webbrowser
 from pathlib import Path
-
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 from app.infra.embedded import Embedded
 from app.infra.errors import ConflictError, InvalidInputError
@@ -32,14 +21,13 @@ from app.infra.supervisor import (
 )
 from app.installation import Installation, create_from_folder, open_installation
 from app.services import studies
+from app.terminal import console, watch_computing
 
 DEFAULT_NETWORK = "vgg16"  # the paper's
 _USAGE = (
     "Name your photos: make demo PHOTOS=<folder with one sub-folder per class> "
     "NETWORK=<torchvision name or description file>."
 )
-
-_console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def run_demo(
@@ -55,7 +43,7 @@ def run_demo(
         studies.class_folders(photos)
     require_free_port(settings.host, port)
     if photos is None and not _has_data(settings):
-        _console.print(_USAGE)
+        console.print(_USAGE)
         return 2
     with Interrupts() as interrupts:
         try:
@@ -63,14 +51,14 @@ def run_demo(
                 try:
                     inst, supervisor = _start(stack, settings, interrupts)
                     if photos is None and not _has_studies(inst):
-                        _console.print(_USAGE)
+                        console.print(_USAGE)
                         return 2
                     _serve(inst, supervisor, photos, network, open_browser=open_browser)
                 finally:
                     # The stack stops everything now, and a Ctrl-C may only hurry it.
                     interrupts.stopping = True
         except KeyboardInterrupt:
-            _console.print(f"Stopped. Everything is kept in {settings.home}.")
+            console.print(f"Stopped. Everything is kept in {settings.home}.")
     return 0
 
 
@@ -103,7 +91,7 @@ def _start(
     stack: contextlib.ExitStack, settings: Settings, interrupts: Interrupts
 ) -> tuple[Installation, Supervisor]:
     """Engines, schema, worker and web server; the stack stops them in the opposite order."""
-    with _console.status("Starting PostgreSQL and Redis"):
+    with console.status("Starting PostgreSQL and Redis"):
         database_url, redis_url = settings.database_url, settings.redis_url
         keep_open: list[int] = []
         if database_url is None or redis_url is None:
@@ -112,7 +100,7 @@ def _start(
             database_url = database_url or services.database_url
             redis_url = redis_url or services.redis_url
             keep_open.append(embedded.users_fd)
-    with _console.status("Bringing the schema up to date"):
+    with console.status("Bringing the schema up to date"):
         inst = stack.enter_context(open_installation(settings, database_url, redis_url))
     supervisor = stack.enter_context(
         Supervisor(settings.home / "logs", keep_open=keep_open, hurry=lambda: interrupts.hurry)
@@ -120,7 +108,7 @@ def _start(
     environment = process_environment(settings, database_url, redis_url)
     supervisor.start("worker", worker_command(settings.home), environment=environment)
     supervisor.start("web", _web_command(settings), environment=environment)
-    with _console.status("Starting the web server and a worker"):
+    with console.status("Starting the web server and a worker"):
         supervisor.wait_until_healthy(_reachable(settings.host), settings.port)
     return inst, supervisor
 
@@ -155,11 +143,11 @@ def _serve(
     # The studio shows what players must not see; whoever has its link may enter. The web server
     # makes the same key of the same secret.
     key = studio_key(inst.settings.secret())
-    _console.print(f"Studio: {address}/studio/enter?key={key}")
+    console.print(f"Studio: {address}/studio/enter?key={key}")
     if photos is not None:
         slug = _make_study(inst, photos, network or DEFAULT_NETWORK)
-        _wait_until_computed(inst, supervisor, slug)
-    _console.print(f"[bold]Play at {address}/play[/] (Ctrl-C stops everything, nothing is lost)")
+        watch_computing(inst, slug, check=supervisor.check)
+    console.print(f"[bold]Play at {address}/play[/] (Ctrl-C stops everything, nothing is lost)")
     if open_browser and _has_screen():
         webbrowser.open(f"{address}/play")
     supervisor.watch()
@@ -179,35 +167,11 @@ def _make_study(inst: Installation, photos: Path, network: str) -> str:
         if found is not None:
             studies.resume(session, found)
             return found.slug
-    create_from_folder(inst, name=name, photos=photos, network=network, on_message=_console.print)
+    create_from_folder(inst, name=name, photos=photos, network=network, on_message=console.print)
     with inst.transaction() as session:
         slug = studies.find(session, name).slug
     known_file.write_text(json.dumps({**known, key: slug}, indent=1))
     return slug
-
-
-def _wait_until_computed(inst: Installation, supervisor: Supervisor, slug: str) -> None:
-    bar = Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=_console,
-    )
-    with bar:
-        task = bar.add_task("Computing the pictures' cluster maps", total=None)
-        while True:
-            supervisor.check()
-            with inst.transaction() as session:
-                progress = studies.progress(session, studies.get(session, slug))
-            done = progress.n_done + progress.n_failed
-            bar.update(task, total=progress.n_images, completed=done)
-            if progress.is_finished:
-                break
-            time.sleep(0.5)
-    for failure in progress.failures:
-        _console.print(f"[red]failed[/] {failure.file_name}: {failure.reason}")
 
 
 def _has_screen() -> bool:

@@ -16,8 +16,11 @@ ALLOWED: dict[str, set[str]] = {
     "app.services": PURE | {"app.infra", "app.models"},
     "app.web": PURE | {"app.infra", "app.models", "app.services"},
     "app.installation": PURE | {"app.infra", "app.models", "app.services"},
-    "app.cli": PURE | {"app.infra", "app.models", "app.services", "app.installation", "app.demo"},
-    "app.demo": PURE | {"app.infra", "app.models", "app.services", "app.installation"},
+    "app.terminal": PURE | {"app.infra", "app.models", "app.services", "app.installation"},
+    "app.cli": PURE
+    | {"app.infra", "app.models", "app.services", "app.installation", "app.terminal", "app.demo"},
+    "app.demo": PURE
+    | {"app.infra", "app.models", "app.services", "app.installation", "app.terminal"},
     "workers": PURE | {"app.infra", "app.models", "app.services"},
 }
 FOREIGN_TO_THE_SCIENCE = {
