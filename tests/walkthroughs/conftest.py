@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.infra.db import make_engine, session_factory
@@ -21,6 +21,9 @@ from app.infra.workers import process_environment, worker_command
 
 ARTIFACTS = Path(__file__).resolve().parents[2] / "test-artifacts"
 LAYERPLAY = Path(sys.executable).with_name("layerplay")
+
+# How fast the site is, benchmarks tell; here a busy machine may take its time.
+expect.set_options(timeout=20_000)
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Site:
             env={**os.environ, **self.environment},
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=280,
             check=False,
         )
 

@@ -59,7 +59,7 @@ def new_visitor(chromium: Browser) -> Iterator[Callable[..., Page]]:
 
     def new_visitor(**options: Any) -> Page:
         context = chromium.new_context(service_workers="block", reduced_motion="reduce", **options)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(20_000)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
