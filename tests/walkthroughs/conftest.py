@@ -19,7 +19,9 @@ from app.infra.settings import Settings
 from app.infra.supervisor import Supervisor
 from app.infra.workers import process_environment, worker_command
 
-ARTIFACTS = Path(__file__).resolve().parents[2] / "test-artifacts"
+ROOT = Path(__file__).resolve().parents[2]
+ARTIFACTS = ROOT / "test-artifacts"
+AXE = (ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text()
 LAYERPLAY = Path(sys.executable).with_name("layerplay")
 
 # How fast the site is, benchmarks tell; here a busy machine may take its time.
@@ -72,13 +74,25 @@ def site(tmp_path: Path, database: str, redis_url: str) -> Iterator[Site]:
     engine.dispose()
 
 
+def assert_accessible(page: Page) -> None:
+    """axe-core finds no breach of WCAG 2.2 AA on the page as it stands."""
+    page.evaluate(AXE)
+    found = page.evaluate(
+        """() => axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] })"""
+    )
+    broken = {rule["id"]: [node["html"] for node in rule["nodes"]] for rule in found["violations"]}
+    assert broken == {}, f"{page.url}: {broken}"
+
+
 @pytest.fixture
 def shoot(request: pytest.FixtureRequest) -> Callable[[Page, str], None]:
-    """Take a full-page screenshot, kept under the test's name for people to look at."""
+    """Check a page with axe-core, and take a screenshot of all of it, kept under the test's name
+    for people to look at."""
     folder = ARTIFACTS / request.node.name
 
     def shoot(page: Page, name: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        assert_accessible(page)
         # Pictures further down would load only when somebody scrolls there.
         page.evaluate(
             """() => Promise.all([...document.images].map(image => {
