@@ -95,7 +95,7 @@ def create_from_folder(
             session, inst.storage, name=network, weights=weights, classes=classes
         )
         chosen = choose_layers(loaded, layers)
-        study = studies.create_or_continue(
+        study = studies.create(
             session,
             name=name,
             network=row,
@@ -103,6 +103,7 @@ def create_from_folder(
             layers=[(place.name, place.n_channels) for place in chosen],
             clusterer=clusterer,
             seed=seed,
+            or_continue=True,
         )
     max_bytes = inst.settings.max_picture_mb * 1_000_000
     n_added = 0

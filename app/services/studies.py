@@ -28,17 +28,32 @@ def create(
     layers: Sequence[tuple[str, int]],
     clusterer: str = "paper",
     seed: int = 0,
+    or_continue: bool = False,
 ) -> Study:
     """A new study without pictures. `layers`: dotted paths with their number of channels, from
-    input to output. ConflictError when the name is taken."""
+    input to output. ConflictError when the name is taken.
+
+    or_continue: a study of this name that is the same in everything is returned instead, so that an
+    import that was interrupted can go on.
+    """
     name = " ".join(name.split())
     slug = _slug(name)
     if not slug or len(name) > 120:
         raise InvalidInputError("A study needs a name of 1 to 120 letters or digits.")
-    if session.scalar(select(Study.id).where((Study.name == name) | (Study.slug == slug))):
-        raise ConflictError(f"There is a study named “{name}” already. Choose another name.")
     if len(classes) < 2:
         raise InvalidInputError("A game needs at least two classes to choose from.")
+    taken = session.scalar(select(Study.slug).where((Study.name == name) | (Study.slug == slug)))
+    if taken is not None:
+        study = get(session, taken)
+        is_same = (
+            (study.name, study.network_id, study.clusterer, study.seed)
+            == (name, network.id, clusterer, seed)
+            and [c.name for c in study.classes] == list(classes)
+            and [(layer.name, layer.n_channels) for layer in study.layers] == list(layers)
+        )
+        if or_continue and is_same:
+            return study
+        raise ConflictError(f"There is a study named “{name}” already. Choose another name.")
     study = Study(
         name=name,
         slug=slug,
@@ -51,37 +66,6 @@ def create(
     session.add(study)
     session.flush()
     return study
-
-
-def create_or_continue(
-    session: Session,
-    *,
-    name: str,
-    network: Network,
-    classes: Sequence[str],
-    layers: Sequence[tuple[str, int]],
-    clusterer: str = "paper",
-    seed: int = 0,
-) -> Study:
-    """The study of this name when it is the same in everything, for an import that was interrupted;
-    else a new one, as `create` makes it."""
-    slug = session.scalar(select(Study.slug).where(Study.name == " ".join(name.split())))
-    if slug is not None:
-        study = get(session, slug)
-        if (study.network_id, study.clusterer, study.seed) == (network.id, clusterer, seed) and (
-            [c.name for c in study.classes] == list(classes)
-            and [(layer.name, layer.n_channels) for layer in study.layers] == list(layers)
-        ):
-            return study
-    return create(
-        session,
-        name=name,
-        network=network,
-        classes=classes,
-        layers=layers,
-        clusterer=clusterer,
-        seed=seed,
-    )
 
 
 def _slug(name: str) -> str:
