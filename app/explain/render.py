@@ -85,8 +85,8 @@ def _mask(cluster_map: NDArray[np.float32], percent: float, height: int, width: 
         np.interp(CANVAS_SIZE / n_cells, _ENLARGEMENTS, _EDGE_WIDTHS)
         for n_cells in cluster_map.shape
     ]
-    # Blurred at the canvas's size: twice the side is eight times the arithmetic, and nobody sees the
-    # difference in so soft an edge.
+    # Blurred at the canvas's size: twice the side is eight times the arithmetic, and nobody sees
+    # the difference in so soft an edge.
     softened = gaussian_filter(shown.astype(np.float32), sigma, truncate=_EDGE_CUT)
     if softened.shape != (height, width):
         enlarged = Image.fromarray(softened).resize((width, height), Image.Resampling.BILINEAR)
