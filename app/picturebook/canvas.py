@@ -217,7 +217,7 @@ class Canvas:
             snapped = np.round((points - (x0, y0)) * _SNAP) / _SNAP
             draw.polygon([(float(x), float(y)) for x, y in snapped], fill=value)
         image = image.filter(ImageFilter.GaussianBlur(blur))
-        mask = np.asarray(image, dtype=np.float32) / 255
+        mask = np.asarray(image, dtype=np.float32) / np.float32(255)
         return (slice(y0, y1), slice(x0, x1)), mask
 
     def _relief(self, mask: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -226,11 +226,12 @@ class Canvas:
         pad = int(reach) + 1
         padded = Image.fromarray(np.round(np.pad(mask, pad) * 255).astype(np.uint8))
         height = np.asarray(padded.filter(ImageFilter.GaussianBlur(reach)), dtype=np.float32)
-        dx, dy = (int(round(reach * axis)) for axis in self.light)
+        dx, dy = (round(reach * axis) for axis in self.light)
         h, w = mask.shape
         lit = height[pad - dy : pad - dy + h, pad - dx : pad - dx + w]
         unlit = height[pad + dy : pad + dy + h, pad + dx : pad + dx + w]
-        return (lit - unlit) / 255
+        relief: NDArray[np.float32] = (lit - unlit) / np.float32(255)
+        return relief
 
     def _slope(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
         """From 0 on the side of the light to 1 on the other, over a box."""
@@ -253,7 +254,7 @@ def _listed(outline: Points | Sequence[Points]) -> Sequence[Points]:
 
 
 def _most_frequent(names: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Of each block [n, k, n, k] the number that most of its pixels have; among equals the lowest."""
+    """Of each block [n, k, n, k] the number that most of its pixels have; of equals the lowest."""
     best = np.zeros((names.shape[0], names.shape[2]), np.uint8)
     most = np.zeros_like(best)
     for number in np.flatnonzero(np.bincount(names.reshape(-1), minlength=1)):

@@ -114,7 +114,8 @@ def mirrored(points: Points, x: float = 0.0) -> Points:
 
 def turned(points: Points, degrees: float, about: tuple[float, float]) -> Points:
     """The outline turned clockwise about a point."""
-    return Frame(angle=degrees).apply(points - about) + about
+    moved: Points = Frame(angle=degrees).apply(points - about) + about
+    return moved
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What there is in the picture book: its classes, their parts, the cues, and what else is around."""
+"""What there is in the picture book: classes, their parts, cues, and what else is around."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
