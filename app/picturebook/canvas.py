@@ -222,9 +222,11 @@ class Canvas:
 
     def _relief(self, mask: NDArray[np.float32]) -> NDArray[np.float32]:
         """Light on a rounded shape: the slope of its blurred coverage towards the light, -1..1."""
-        reach = max(1.0, 0.16 * float(np.sqrt(mask.sum())))
+        bytes_ = np.round(mask * 255).astype(np.uint8)
+        # Summed as whole numbers: a sum of floats depends on how a processor groups them.
+        reach = max(1.0, 0.16 * float(np.sqrt(int(bytes_.sum(dtype=np.int64)) / 255)))
         pad = int(reach) + 1
-        padded = Image.fromarray(np.round(np.pad(mask, pad) * 255).astype(np.uint8))
+        padded = Image.fromarray(np.pad(bytes_, pad))
         height = np.asarray(padded.filter(ImageFilter.GaussianBlur(reach)), dtype=np.float32)
         dx, dy = (round(reach * axis) for axis in self.light)
         h, w = mask.shape

@@ -93,11 +93,13 @@ def stroke(line: Points, widths: float | Sequence[float]) -> Points:
     def cap(i: int, towards: Points) -> Points:
         angles = np.linspace(-np.pi / 2, np.pi / 2, 7)[1:-1, None]
         side = np.stack([-towards[1], towards[0]])
-        return line[i] + (np.cos(angles) * towards - np.sin(angles) * side) * width[i] / 2
+        bow: Points = line[i] + (np.cos(angles) * towards - np.sin(angles) * side) * width[i] / 2
+        return bow
 
-    return np.concatenate(
+    outline: Points = np.concatenate(
         [line + across, cap(-1, along[-1]), (line - across)[::-1], cap(0, -along[0])]
     )
+    return outline
 
 
 def star(x: float, y: float, outer: float, inner: float, n: int = 5) -> Points:
