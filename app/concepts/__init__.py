@@ -1,6 +1,6 @@
 """From what players typed to concepts with scores. No database, web, settings or clock."""
 
-from app.concepts.cleaning import MAX_LABEL_CHARACTERS, clean_label, tidy_label
+from app.concepts.cleaning import MAX_LABEL_CHARACTERS, clean_label, contains_word, tidy_label
 from app.concepts.grouping import (
     PACKAGED_MODEL,
     Embedder,
@@ -32,6 +32,7 @@ __all__ = [
     "best_concepts",
     "clean_label",
     "connect_maps",
+    "contains_word",
     "game_record",
     "group_labels",
     "load_embedder",

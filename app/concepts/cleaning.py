@@ -82,12 +82,25 @@ def clean_label(raw: str, *, class_name: str) -> str | None:
     name = tidy_label(class_name)
     if label is None or name is None:
         return label
+    pattern = rf"{_GAP}{_WORD_START}{_LINK}{_any_form(name)}(?:'s|')?{_WORD_END}{_GAP}"
+    return _trim(" ".join(re.sub(pattern, " ", label).split())) or None
+
+
+def contains_word(label: str, word: str) -> bool:
+    """Whether a tidied label is a word, or has it among its words, as singular or plural.
+
+    "white sails" and "the sail's edge" contain "sail", "sailboat" does not. `word` is tidied too,
+    and may be several words: "steering wheel" is found with a blank or a hyphen in it.
+    """
+    return re.search(f"{_WORD_START}{_any_form(word)}{_WORD_END}", label) is not None
+
+
+def _any_form(name: str) -> str:
+    """A pattern for a tidied name as singular or plural, however its words are joined."""
     *first_words, last_word = (word for word in re.split(r"[\s-]+", name) if word)
     forms = sorted(_singular_and_plural(last_word), key=len, reverse=True)
     last = "|".join(re.escape(form) for form in forms)
-    name_pattern = _GAP.join([*(re.escape(word) for word in first_words), f"(?:{last})"])
-    pattern = rf"{_GAP}{_WORD_START}{_LINK}{name_pattern}(?:'s|')?{_WORD_END}{_GAP}"
-    return _trim(" ".join(re.sub(pattern, " ", label).split())) or None
+    return _GAP.join([*(re.escape(word) for word in first_words), f"(?:{last})"])
 
 
 def _is_invisible(character: str) -> bool:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.concepts import MAX_LABEL_CHARACTERS, clean_label, tidy_label
+from app.concepts import MAX_LABEL_CHARACTERS, clean_label, contains_word, tidy_label
 
 
 @pytest.mark.parametrize(
@@ -118,3 +118,27 @@ def test_what_is_not_the_whole_class_name_stays(class_name: str, raw: str) -> No
 def test_any_label_and_class_name_give_a_tidy_label_or_none(raw: str, class_name: str) -> None:
     cleaned = clean_label(raw, class_name=class_name)
     assert cleaned is None or tidy_label(cleaned) == cleaned
+
+
+@pytest.mark.parametrize(
+    ("label", "word"),
+    [
+        ("sail", "sail"),
+        ("white sails", "sail"),
+        ("the sail's edge", "sail"),
+        ("sail-like", "sail"),
+        ("leaf", "leaves"),
+        ("a wheel", "wheels"),
+        ("steering-wheels", "steering wheel"),
+    ],
+)
+def test_a_word_is_found_among_others_as_singular_or_plural(label: str, word: str) -> None:
+    assert contains_word(label, word)
+
+
+@pytest.mark.parametrize(
+    ("label", "word"),
+    [("sailboat", "sail"), ("mainsail", "sail"), ("sailing", "sail"), ("wheel", "steering wheel")],
+)
+def test_a_part_of_a_word_is_not_the_word(label: str, word: str) -> None:
+    assert not contains_word(label, word)
