@@ -15,8 +15,8 @@ from workers.context import task_transaction
     retry_backoff=True,
     max_retries=8,
 )
-def group_class(class_id: int) -> None:
-    """Make the concepts of one image class anew from all its labels."""
+def group_class(class_id: int, simulated: bool = False) -> None:
+    """Make the concepts of one image class anew from the labels of people, or of simulated ones."""
     embed = load_embedder(get_settings().sentence_model)
     with task_transaction() as session:
-        labels.group_class(session, class_id=class_id, embed=embed)
+        labels.group_class(session, class_id=class_id, embed=embed, simulated=simulated)

@@ -21,8 +21,9 @@ def ask_again() -> None:
                 if study.status == "computing":
                     studies.resume(session, study)
         if _is_empty("labels"):
-            for class_id in labels.classes_with_new_labels(session):
-                enqueue(session, "labels.group_class", class_id=class_id)
+            for simulated in (False, True):
+                for class_id in labels.classes_with_new_labels(session, simulated=simulated):
+                    enqueue(session, "labels.group_class", class_id=class_id, simulated=simulated)
 
 
 def _is_empty(queue: str) -> bool:

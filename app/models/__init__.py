@@ -2,7 +2,7 @@
 
 from app.models.accounts import Player
 from app.models.base import Base
-from app.models.explanations import ClusterMap, LayerExplanation, LocalExplanation
+from app.models.explanations import ClusterMap, KnownAnswer, LayerExplanation, LocalExplanation
 from app.models.labels import Concept, ConceptScore, Label
 from app.models.rounds import PointsEntry, Round
 from app.models.studies import Image, Layer, Network, Study, StudyClass
@@ -13,6 +13,7 @@ __all__ = [
     "Concept",
     "ConceptScore",
     "Image",
+    "KnownAnswer",
     "Label",
     "Layer",
     "LayerExplanation",

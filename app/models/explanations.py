@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, String, UniqueConstraint, false
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -31,6 +31,7 @@ class ClusterMap(Base):
     __table_args__ = (
         UniqueConstraint("image_id", "layer_id", "rank"),
         Index("ix_cluster_maps_dealing", "study_id", "n_finished", "weight"),
+        Index("ix_cluster_maps_dealing_simulated", "study_id", "simulated_n_finished", "weight"),
     )
 
     id: Mapped[PublicId]
@@ -43,22 +44,41 @@ class ClusterMap(Base):
     array_name: Mapped[str] = mapped_column(String(64))
     # A map without contrast has no highest pixels to show, so it is never dealt.
     is_playable: Mapped[bool]
-    # Finished rounds, counted in the transaction that finishes one: dealing sorts by it.
+    # Finished rounds that were no practice, those of people and those of simulated players, counted
+    # in the transaction that finishes one: dealing sorts by the own kind's.
     n_finished: Mapped[int] = mapped_column(default=0)
+    simulated_n_finished: Mapped[int] = mapped_column(default=0, server_default="0")
 
     image: Mapped[Image] = relationship(lazy="raise")
     layer: Mapped[Layer] = relationship(lazy="raise")
+    known_answer: Mapped["KnownAnswer | None"] = relationship(lazy="raise", viewonly=True)
+
+
+class KnownAnswer(Base):
+    """What a cluster map shows, where that is beyond doubt: practice rounds are about such maps."""
+
+    __tablename__ = "known_answers"
+    __table_args__ = (CheckConstraint("energy_share > 0.6 and energy_share <= 1", name="share"),)
+
+    cluster_map_id: Mapped[UUID] = mapped_column(
+        ForeignKey("cluster_maps.id", ondelete="CASCADE"), primary_key=True
+    )
+    region: Mapped[str] = mapped_column(String(60))  # as players are told: "This spot shows the …"
+    words: Mapped[list[str]] = mapped_column(JSONB)  # any of them names it; tidied, lower case
+    energy_share: Mapped[float]  # 0..1, the share of the map's energy that lies in the region
 
 
 class LocalExplanation(Base):
     """An image's explanation in words: per layer the cluster maps, plain and merged by label, with
-    their concepts. Made by the concepts job; the page only draws it."""
+    their concepts. Made by the concepts job; the page only draws it. One comes from the words of
+    people, one from those of simulated players."""
 
     __tablename__ = "local_explanations"
 
     image_id: Mapped[UUID] = mapped_column(
         ForeignKey("images.id", ondelete="CASCADE"), primary_key=True
     )
+    simulated: Mapped[bool] = mapped_column(primary_key=True, default=False, server_default=false())
     content: Mapped[dict[str, Any]] = mapped_column(JSONB)
     made_by: Mapped[dict[str, Any]] = mapped_column(JSONB)
     made_at: Mapped[Moment]

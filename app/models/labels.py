@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.models.base import Base, CreatedAt, RowId
@@ -11,16 +11,18 @@ from app.models.studies import StudyClass
 
 
 class Concept(Base):
-    """A group of labels of one image class that mean the same, under its best word.
+    """A group of labels of one image class that mean the same, under its best word: labels of
+    people, or of simulated players, never of both.
 
     A run of the concepts job that finds a concept of the same name again keeps the row.
     """
 
     __tablename__ = "concepts"
-    __table_args__ = (UniqueConstraint("class_id", "name"),)
+    __table_args__ = (UniqueConstraint("class_id", "simulated", "name"),)
 
     id: Mapped[RowId]
     class_id: Mapped[int] = mapped_column(ForeignKey("study_classes.id", ondelete="CASCADE"))
+    simulated: Mapped[bool] = mapped_column(default=False, server_default=false())
     name: Mapped[str] = mapped_column(String(60))
     created_at: Mapped[CreatedAt]
 

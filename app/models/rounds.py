@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.models.accounts import Player
@@ -31,6 +31,10 @@ class Round(Base):
             "(status in ('won', 'lost')) = (guessed_class_id is not null)", name="guess"
         ),
         CheckConstraint("reveal_index between 0 and 5", name="reveal_index"),
+        CheckConstraint(
+            "(named_known is not null) = (practice and status in ('won', 'lost'))",
+            name="named_known",
+        ),
     )
 
     id: Mapped[PublicId]
@@ -42,6 +46,9 @@ class Round(Base):
     status: Mapped[str] = mapped_column(String(16), default="open")
     reveal_index: Mapped[int] = mapped_column(default=0)
     guessed_class_id: Mapped[int | None] = mapped_column(ForeignKey("study_classes.id"))
+    # A practice round is about a map with a known answer, and counts in no result.
+    practice: Mapped[bool] = mapped_column(default=False, server_default=false())
+    named_known: Mapped[bool | None]  # whether a label named what is known; set by the guess
     dealt_at: Mapped[CreatedAt]
     finished_at: Mapped[Moment | None]
 
@@ -61,7 +68,7 @@ class PointsEntry(Base):
     __table_args__ = (
         UniqueConstraint("round_id", "reason", "detail"),
         CheckConstraint("points > 0", name="points"),
-        CheckConstraint("reason in ('guess', 'agreement')", name="reason"),
+        CheckConstraint("reason in ('guess', 'agreement', 'practice')", name="reason"),
         Index("ix_points_entries_player", "player_id", "created_at"),
     )
 

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, false, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -67,8 +67,10 @@ class StudyClass(Base):
     study_id: Mapped[UUID] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"))
     name: Mapped[str] = mapped_column(String(200))
     position: Mapped[int]
-    # True from the first new label until the concepts job has taken it up: one job for many labels.
+    # True from the first new label until the concepts job has taken it up: one job for many labels,
+    # for those of people and for those of simulated players.
     has_new_labels: Mapped[bool] = mapped_column(default=False)
+    has_new_simulated_labels: Mapped[bool] = mapped_column(default=False, server_default=false())
 
     study: Mapped[Study] = relationship(lazy="raise", back_populates="classes")
 

@@ -28,9 +28,11 @@ from app.models import (
     ClusterMap,
     Concept,
     Image,
+    Label,
     Layer,
     LayerExplanation,
     LocalExplanation,
+    Player,
     Round,
     Study,
 )
@@ -72,11 +74,17 @@ class LayerView:
 
 @dataclass(frozen=True, slots=True)
 class LocalPage:
-    """An image's local explanation, layers from input to output."""
+    """An image's local explanation, layers from input to output.
+
+    simulated: whether its words and game records are those of simulated players rather than those
+    of people. has_other: whether the other kind has typed words for the image's class too.
+    """
 
     image: Image
     study: Study
     merge: Merge
+    simulated: bool
+    has_other: bool
     layers: tuple[LayerView, ...]
 
 
@@ -92,14 +100,26 @@ def get_image(session: Session, image_id: UUID) -> Image:
     return image
 
 
-def local(session: Session, image_id: UUID, *, merge: Merge = "none") -> LocalPage:
-    """The local explanation as the concepts job stored it; before its first run, the maps alone."""
+def local(
+    session: Session, image_id: UUID, *, merge: Merge = "none", simulated: bool | None = None
+) -> LocalPage:
+    """The local explanation as the concepts job stored it; before its first run, the maps alone.
+
+    simulated: whose words, those of simulated players or those of people. None: those of people,
+    but where only simulated players have typed words for the image's class, theirs.
+    """
     image = get_image(session, image_id)
+    by_people = _has_labels(session, image.class_id, simulated=False)
+    by_simulated = _has_labels(session, image.class_id, simulated=True)
+    if simulated is None:
+        simulated = by_simulated and not by_people
     content = session.scalar(
-        select(LocalExplanation.content).where(LocalExplanation.image_id == image_id)
+        select(LocalExplanation.content).where(
+            LocalExplanation.image_id == image_id, LocalExplanation.simulated.is_(simulated)
+        )
     )
     if content is None:
-        content = build(session, image_id=image_id)[image_id]
+        content = build(session, image_id=image_id, simulated=simulated)[image_id]
     layers = tuple(
         LayerView(
             **{key: layer[key] for key in ("name", "number", "n_channels", "n_kept")},
@@ -108,7 +128,27 @@ def local(session: Session, image_id: UUID, *, merge: Merge = "none") -> LocalPa
         )
         for layer in content["layers"]
     )
-    return LocalPage(image=image, study=image.study, merge=merge, layers=layers)
+    return LocalPage(
+        image=image,
+        study=image.study,
+        merge=merge,
+        simulated=simulated,
+        has_other=by_people if simulated else by_simulated,
+        layers=layers,
+    )
+
+
+def _has_labels(session: Session, class_id: int, *, simulated: bool) -> bool:
+    """Whether players of this kind have typed words for a class, in rounds that count."""
+    found = (
+        select(Label.id)
+        .join(Label.round)
+        .join(Round.player)
+        .join(Round.cluster_map)
+        .join(ClusterMap.image)
+        .where(Image.class_id == class_id, Player.is_simulated.is_(simulated), ~Round.practice)
+    )
+    return bool(session.scalar(select(found.exists())))
 
 
 def _read_group(stored: Mapping[str, Any]) -> MapGroup:
@@ -126,14 +166,19 @@ def _read_group(stored: Mapping[str, Any]) -> MapGroup:
 
 
 def build(
-    session: Session, *, class_id: int | None = None, image_id: UUID | None = None
+    session: Session,
+    *,
+    class_id: int | None = None,
+    image_id: UUID | None = None,
+    simulated: bool = False,
 ) -> dict[UUID, dict[str, Any]]:
     """The content of the local explanations of one class's images, or of one image, from the
-    cluster maps, rounds and concept scores as they are now. Plain values, as JSON stores them."""
+    cluster maps, and from the rounds and concept scores of people, or of simulated players, as they
+    are now. Practice rounds do not count. Plain values, as JSON stores them."""
     wanted = Image.class_id == class_id if image_id is None else Image.id == image_id
     wanted &= Image.status == "done"
     maps: dict[tuple[UUID, int], list[_Map]] = defaultdict(list)
-    for found in _maps(session, wanted):
+    for found in _maps(session, wanted, simulated=simulated):
         maps[found.image_id, found.layer_id].append(found)
     contents: dict[UUID, dict[str, Any]] = {}
     rows = session.execute(
@@ -175,8 +220,9 @@ class _Map:
     outcomes: tuple[tuple[str, int], ...] = ()
 
 
-def _maps(session: Session, wanted: Any) -> list[_Map]:
-    """The cluster maps of the wanted images, heaviest first within a layer."""
+def _maps(session: Session, wanted: Any, *, simulated: bool) -> list[_Map]:
+    """The cluster maps of the wanted images, heaviest first within a layer, with what players of
+    one kind said of them."""
     rows = session.execute(
         select(
             ClusterMap.id,
@@ -199,7 +245,7 @@ def _maps(session: Session, wanted: Any) -> list[_Map]:
         .join(ScoreRow.concept)
         .join(ClusterMap, ClusterMap.id == ScoreRow.cluster_map_id)
         .join(ClusterMap.image)
-        .where(wanted)
+        .where(wanted, Concept.simulated.is_(simulated))
         .order_by(ScoreRow.score.desc(), Concept.name)
     ):
         scores[score.cluster_map_id].append(
@@ -214,9 +260,11 @@ def _maps(session: Session, wanted: Any) -> list[_Map]:
     outcomes: dict[UUID, list[tuple[str, int]]] = defaultdict(list)
     for row in session.execute(
         select(Round.cluster_map_id, Round.status, Round.reveal_index)
+        .join(Round.player)
         .join(Round.cluster_map)
         .join(ClusterMap.image)
         .where(wanted, Round.status != "open")
+        .where(Player.is_simulated.is_(simulated), ~Round.practice)
         .order_by(Round.finished_at, Round.id)
     ):
         outcomes[row.cluster_map_id].append((row.status, row.reveal_index))

@@ -1,7 +1,7 @@
 """Taking the labels out."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
@@ -22,9 +22,22 @@ from app.models import (
 
 _BATCH = 1000
 
+Players = Literal["people", "simulated", "all"]
+"""Whose labels: of people, of simulated players, or of both, each row marked."""
 
-def label_rows(session: Session, *, study: Study, secret: bytes) -> Iterator[dict[str, Any]]:
+
+def label_rows(
+    session: Session,
+    *,
+    study: Study,
+    secret: bytes,
+    players: Players = "people",
+    practice: bool = False,
+) -> Iterator[dict[str, Any]]:
     """One row per label of a study, in the order in which they were given.
+
+    practice: with the labels of practice rounds, which belong to no result, so their concept is
+    None. Every row says whether its player is simulated and whether its round was practice.
 
     Players appear under a pseudonym: a keyed hash of their id, the same in every export of this
     installation, which nobody can undo without its key. Rows are fetched in batches, so that a
@@ -39,6 +52,7 @@ def label_rows(session: Session, *, study: Study, secret: bytes) -> Iterator[dic
             Concept.name.label("concept"),
             Round.reveal_index,
             Round.status,
+            Round.practice,
             Round.player_id,
             Player.kind,
             guessed.name.label("guess"),
@@ -63,6 +77,10 @@ def label_rows(session: Session, *, study: Study, secret: bytes) -> Iterator[dic
         .order_by(Label.id)
         .execution_options(yield_per=_BATCH)
     )
+    if players != "all":
+        query = query.where(Player.is_simulated.is_(players == "simulated"))
+    if not practice:
+        query = query.where(~Round.practice)
     network = session.get_one(Network, study.network_id)
     # Left half-way, the cursor on the server is closed all the same.
     with session.execute(query) as rows:
@@ -86,5 +104,6 @@ def label_rows(session: Session, *, study: Study, secret: bytes) -> Iterator[dic
                 "right": row.status == "won",
                 "player": keyed_digest(secret, "player", str(row.player_id))[:16],
                 "simulated": row.kind == "simulated",
+                "practice": row.practice,
                 "given_at": row.created_at.isoformat(),
             }

@@ -21,6 +21,7 @@ from app.models import (
     Image,
     Label,
     LocalExplanation,
+    Player,
     Round,
     Study,
     StudyClass,
@@ -29,10 +30,15 @@ from app.services import explanations
 
 
 def ask_all(session: Session, study: Study) -> int:
-    """Ask for the concepts of every class of a study; the number of jobs asked for."""
+    """Ask for the concepts of every class of a study, from people's words and, where simulated
+    players have played, from theirs; the number of jobs asked for."""
+    played = select(Round.id).join(Round.player)
+    played = played.where(Round.study_id == study.id, Player.is_simulated)
+    kinds = (False, True) if session.scalar(select(played.exists())) else (False,)
     for image_class in study.classes:
-        enqueue(session, "labels.group_class", class_id=image_class.id)
-    return len(study.classes)
+        for simulated in kinds:
+            enqueue(session, "labels.group_class", class_id=image_class.id, simulated=simulated)
+    return len(study.classes) * len(kinds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,27 +53,35 @@ class _TypedLabel:
     cleaned: str | None
 
 
-def group_class(session: Session, *, class_id: int, embed: Embedder) -> bool:
-    """Make the concepts of one image class anew from all its labels: groups, names, scores, and the
-    local explanations of its images.
+def group_class(
+    session: Session, *, class_id: int, embed: Embedder, simulated: bool = False
+) -> bool:
+    """Make the concepts of one image class anew from all labels that people gave: groups, names,
+    scores, and the local explanations of its images. `simulated`: from those of simulated players
+    instead. What the other kind's labels have made stays as it is.
 
-    False when the class is gone. What is found again keeps its row, so a second run on the same
-    labels changes nothing. Two runs at once take turns.
+    Practice rounds do not count, for their players may still be learning. False when the class is
+    gone. What is found again keeps its row, so a second run on the same labels changes nothing. Two
+    runs at once take turns.
     """
     image_class = session.scalar(
         select(StudyClass).where(StudyClass.id == class_id).with_for_update()
     )
     if image_class is None:
         return False
-    image_class.has_new_labels = False
-    typed = _typed_labels(session, class_id)
+    if simulated:
+        image_class.has_new_simulated_labels = False
+    else:
+        image_class.has_new_labels = False
+    typed = _typed_labels(session, class_id, simulated=simulated)
     counts = Counter(label.cleaned for label in typed if label.cleaned is not None)
     groups = group_labels(counts, embed=embed)
-    ids = _store_concepts(session, class_id, [group.name for group in groups])
+    names = [group.name for group in groups]
+    ids = _store_concepts(session, class_id, names, simulated=simulated)
     concept_of = {text: ids[group.name] for group in groups for text in group.labels}
     _store_memberships(session, typed, concept_of)
-    _store_scores(session, class_id, typed, concept_of)
-    _store_explanations(session, class_id, made_by(embed))
+    _store_scores(session, class_id, typed, concept_of, simulated=simulated)
+    _store_explanations(session, class_id, made_by(embed), simulated=simulated)
     return True
 
 
@@ -77,7 +91,7 @@ def made_by(embed: Embedder) -> dict[str, Any]:
     return {**{p: version(p) for p in packages}, "method": "paper", "sentence_model": embed.name}
 
 
-def _typed_labels(session: Session, class_id: int) -> list[_TypedLabel]:
+def _typed_labels(session: Session, class_id: int, *, simulated: bool) -> list[_TypedLabel]:
     rows = session.execute(
         select(
             Label.id,
@@ -89,10 +103,11 @@ def _typed_labels(session: Session, class_id: int) -> list[_TypedLabel]:
             StudyClass.name,
         )
         .join(Label.round)
+        .join(Round.player)
         .join(Round.guessed_class)
         .join(Round.cluster_map)
         .join(ClusterMap.image)
-        .where(Image.class_id == class_id)
+        .where(Image.class_id == class_id, Player.is_simulated.is_(simulated), ~Round.practice)
         .order_by(Label.id)
     )
     return [
@@ -108,17 +123,20 @@ def _typed_labels(session: Session, class_id: int) -> list[_TypedLabel]:
     ]
 
 
-def _store_concepts(session: Session, class_id: int, names: Sequence[str]) -> dict[str, int]:
-    """Rows for these concepts and no others; their ids by name."""
-    session.execute(delete(Concept).where(Concept.class_id == class_id, Concept.name.not_in(names)))
+def _store_concepts(
+    session: Session, class_id: int, names: Sequence[str], *, simulated: bool
+) -> dict[str, int]:
+    """Rows for these concepts of this kind and no others; their ids by name."""
+    of_kind = (Concept.class_id == class_id) & Concept.simulated.is_(simulated)
+    session.execute(delete(Concept).where(of_kind, Concept.name.not_in(names)))
     if not names:
         return {}
     session.execute(
         insert(Concept)
-        .values([{"class_id": class_id, "name": name} for name in names])
+        .values([{"class_id": class_id, "simulated": simulated, "name": name} for name in names])
         .on_conflict_do_nothing()
     )
-    rows = session.execute(select(Concept.name, Concept.id).where(Concept.class_id == class_id))
+    rows = session.execute(select(Concept.name, Concept.id).where(of_kind))
     return dict(rows.all())
 
 
@@ -137,6 +155,8 @@ def _store_scores(
     class_id: int,
     typed: Sequence[_TypedLabel],
     concept_of: Mapping[str, int],
+    *,
+    simulated: bool,
 ) -> None:
     scores = score_concepts(
         GivenConcept(
@@ -161,9 +181,8 @@ def _store_scores(
         for map_id, of_map in scores.items()
         for score in of_map
     ]
-    _delete_other_scores(
-        session, class_id, {(v["cluster_map_id"], v["concept_id"]) for v in values}
-    )
+    kept = {(v["cluster_map_id"], v["concept_id"]) for v in values}
+    _delete_other_scores(session, class_id, kept, simulated=simulated)
     if values:
         statement = insert(ConceptScore).values(values)
         measured = ("n_given", "mean_reveal_index", "any_right", "score")
@@ -175,38 +194,51 @@ def _store_scores(
         )
 
 
-def _delete_other_scores(session: Session, class_id: int, kept: set[tuple[Any, Any]]) -> None:
+def _delete_other_scores(
+    session: Session, class_id: int, kept: set[tuple[Any, Any]], *, simulated: bool
+) -> None:
     rows = session.execute(
         select(ConceptScore.id, ConceptScore.cluster_map_id, ConceptScore.concept_id)
         .join(ConceptScore.concept)
-        .where(Concept.class_id == class_id)
+        .where(Concept.class_id == class_id, Concept.simulated.is_(simulated))
     )
     gone = [row.id for row in rows if (row.cluster_map_id, row.concept_id) not in kept]
     session.execute(delete(ConceptScore).where(ConceptScore.id.in_(gone)))
 
 
-def _store_explanations(session: Session, class_id: int, origin: dict[str, Any]) -> None:
+def _store_explanations(
+    session: Session, class_id: int, origin: dict[str, Any], *, simulated: bool
+) -> None:
     """Store the local explanation of each image whose content is not the stored one already."""
     stored = {
         row.image_id: row
         for row in session.scalars(
             select(LocalExplanation)
             .join(Image, Image.id == LocalExplanation.image_id)
-            .where(Image.class_id == class_id)
+            .where(Image.class_id == class_id, LocalExplanation.simulated.is_(simulated))
         )
     }
     now = datetime.now(UTC)
-    for image_id, content in explanations.build(session, class_id=class_id).items():
+    built = explanations.build(session, class_id=class_id, simulated=simulated)
+    for image_id, content in built.items():
         row = stored.get(image_id)
         if row is None:
             session.add(
-                LocalExplanation(image_id=image_id, content=content, made_by=origin, made_at=now)
+                LocalExplanation(
+                    image_id=image_id,
+                    simulated=simulated,
+                    content=content,
+                    made_by=origin,
+                    made_at=now,
+                )
             )
         elif row.content != content or row.made_by != origin:
             row.content, row.made_by, row.made_at = content, origin, now
     session.flush()
 
 
-def classes_with_new_labels(session: Session) -> list[int]:
-    """Classes whose labels wait for the concepts job, for the upkeep task to ask again."""
-    return list(session.scalars(select(StudyClass.id).where(StudyClass.has_new_labels)))
+def classes_with_new_labels(session: Session, *, simulated: bool = False) -> list[int]:
+    """Classes whose labels, by people or by simulated players, wait for the concepts job, for the
+    upkeep task to ask again."""
+    flag = StudyClass.has_new_simulated_labels if simulated else StudyClass.has_new_labels
+    return list(session.scalars(select(StudyClass.id).where(flag)))

@@ -19,6 +19,16 @@ def create_guest(session: Session) -> tuple[Player, str]:
     return player, token
 
 
+def create_simulated(session: Session) -> Player:
+    """A new simulated player. Nobody gets its token, so no browser can play as it."""
+    player = Player(
+        kind="simulated", token_digest=token_digest(new_token()), last_seen_at=datetime.now(UTC)
+    )
+    session.add(player)
+    session.flush()
+    return player
+
+
 def find_player(session: Session, token: str) -> Player | None:
     """The player whose cookie this is; None for one made up or from another installation."""
     return session.scalar(select(Player).where(Player.token_digest == token_digest(token)))

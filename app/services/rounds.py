@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy import Select, exists, func, select, update
+from sqlalchemy import ColumnElement, Select, Text, cast, exists, func, select, update
 from sqlalchemy.orm import Session, aliased, contains_eager, joinedload
 
 from app import rules
@@ -17,6 +17,7 @@ from app.infra.storage import Storage
 from app.models import (
     ClusterMap,
     Image,
+    KnownAnswer,
     Label,
     Layer,
     Player,
@@ -25,14 +26,16 @@ from app.models import (
     Study,
     StudyClass,
 )
+from app.services import practice
 from app.services.drawing import read_map, read_view, to_jpeg
 
 
 def deal(session: Session, *, player: Player, study: Study) -> Round | None:
     """The player's open round in this study, or a new one; None when they have seen every map.
 
-    Of the maps never dealt to this player the one with the fewest finished rounds comes first.
-    Among equals a map of a picture whose answer the player does not know yet, then the heavier one.
+    Of the maps never dealt to this player the one with the fewest finished rounds of the player's
+    own kind comes first. Among equals a map of a picture whose answer the player does not know yet,
+    then the heavier one. For practice it is a map with a known answer, while there is one.
     """
     if study.status != "open":
         raise ConflictError("This game is not open at the moment.")
@@ -46,28 +49,65 @@ def deal(session: Session, *, player: Player, study: Study) -> Round | None:
     )
     if open_round is not None:
         return open_round
-    map_id = session.scalar(_next_map(player, study))
+    map_id = None
+    if _is_practice_due(session, player, study):
+        map_id = session.scalar(_next_practice_map(player, study))
+    is_practice = map_id is not None
+    if map_id is None:
+        map_id = session.scalar(_next_map(player, study))
     if map_id is None:
         return None
-    round_ = Round(study_id=study.id, cluster_map_id=map_id, player_id=player.id)
+    round_ = Round(
+        study_id=study.id, cluster_map_id=map_id, player_id=player.id, practice=is_practice
+    )
     session.add(round_)
     session.flush()
     return round_
 
 
-def _next_map(player: Player, study: Study) -> Select[UUID]:
-    other = aliased(ClusterMap)
-    dealt = exists().where(Round.player_id == player.id, Round.cluster_map_id == ClusterMap.id)
-    picture_known = exists().where(
-        Round.player_id == player.id,
-        Round.cluster_map_id == other.id,
-        other.image_id == ClusterMap.image_id,
+def _is_practice_due(session: Session, player: Player, study: Study) -> bool:
+    n_dealt = session.scalar(
+        select(func.count()).where(Round.player_id == player.id, Round.study_id == study.id)
     )
+    return rules.is_practice_round(
+        player_id=player.id, study_id=study.id, number=(n_dealt or 0) + 1
+    )
+
+
+def _next_map(player: Player, study: Study) -> Select[UUID]:
+    n_finished = ClusterMap.simulated_n_finished if player.is_simulated else ClusterMap.n_finished
+    return _undealt(player, study).order_by(
+        n_finished, _picture_is_known(player), ClusterMap.weight.desc(), ClusterMap.id
+    )
+
+
+def _next_practice_map(player: Player, study: Study) -> Select[UUID]:
+    """Another one for each player. Were it the same for all, everybody would know that map from
+    practice, and nobody could be dealt it in a round that counts."""
+    shuffled = func.md5(cast(ClusterMap.id, Text) + str(player.id))
+    return (
+        _undealt(player, study)
+        .join(KnownAnswer, KnownAnswer.cluster_map_id == ClusterMap.id)
+        .order_by(_picture_is_known(player), shuffled)
+    )
+
+
+def _undealt(player: Player, study: Study) -> Select[UUID]:
+    dealt = exists().where(Round.player_id == player.id, Round.cluster_map_id == ClusterMap.id)
     return (
         select(ClusterMap.id)
         .where(ClusterMap.study_id == study.id, ClusterMap.is_playable, ~dealt)
-        .order_by(ClusterMap.n_finished, picture_known, ClusterMap.weight.desc(), ClusterMap.id)
         .limit(1)
+    )
+
+
+def _picture_is_known(player: Player) -> ColumnElement[bool]:
+    """Whether the player has had a map of the same picture, and so knows the answer."""
+    other = aliased(ClusterMap)
+    return exists().where(
+        Round.player_id == player.id,
+        Round.cluster_map_id == other.id,
+        other.image_id == ClusterMap.image_id,
     )
 
 
@@ -82,7 +122,10 @@ def get_round(session: Session, *, round_id: UUID, player: Player, lock: bool = 
             contains_eager(Round.cluster_map)
             .contains_eager(ClusterMap.image)
             .options(joinedload(Image.image_class), joinedload(Image.study)),
-            contains_eager(Round.cluster_map).joinedload(ClusterMap.layer),
+            contains_eager(Round.cluster_map).options(
+                joinedload(ClusterMap.layer), joinedload(ClusterMap.known_answer)
+            ),
+            joinedload(Round.player),
             joinedload(Round.guessed_class),
         )
     )
@@ -121,19 +164,18 @@ def guess(
     round_ = get_round(session, round_id=round_id, player=player, lock=True)
     if not round_.is_open:
         return round_
-    if (
-        session.scalar(
-            select(StudyClass.id).where(
-                StudyClass.id == class_id, StudyClass.study_id == round_.study_id
-            )
-        )
-        is None
-    ):
+    guessed_class = session.scalar(
+        select(StudyClass).where(StudyClass.id == class_id, StudyClass.study_id == round_.study_id)
+    )
+    if guessed_class is None:
         raise InvalidInputError("That is not one of the answers. Choose one of those shown.")
     texts = _check_labels(labels)
     image = round_.cluster_map.image
     right = class_id == image.class_id
     round_.guessed_class_id = class_id
+    if round_.practice:
+        known = _known_answer(round_)
+        round_.named_known = practice.judge(texts, known, class_name=guessed_class.name)
     _finish(session, round_, "won" if right else "lost")
     _add_points(session, round_, texts, right=right)
     session.add_all(
@@ -147,7 +189,7 @@ def guess(
     )
     session.flush()
     session.expire(round_, ["guessed_class"])
-    _ask_for_concepts(session, image.class_id)
+    _ask_for_concepts(session, round_)
     return get_round(session, round_id=round_id, player=player)
 
 
@@ -156,7 +198,7 @@ def resign(session: Session, *, round_id: UUID, player: Player) -> Round:
     round_ = get_round(session, round_id=round_id, player=player, lock=True)
     if round_.is_open:
         _finish(session, round_, "resigned")
-        _ask_for_concepts(session, round_.cluster_map.image.class_id)
+        _ask_for_concepts(session, round_)
     return round_
 
 
@@ -180,14 +222,24 @@ def _check_labels(labels: Sequence[str]) -> list[str]:
     return list(kept.values())
 
 
+def _known_answer(round_: Round) -> KnownAnswer:
+    known = round_.cluster_map.known_answer
+    assert known is not None, f"practice round {round_.id} is about a map without a known answer"
+    return known
+
+
 def _finish(session: Session, round_: Round, status: str) -> None:
     round_.status = status
     round_.finished_at = datetime.now(UTC)
-    session.execute(
-        update(ClusterMap)
-        .where(ClusterMap.id == round_.cluster_map_id)
-        .values(n_finished=ClusterMap.n_finished + 1)
-    )
+    if not round_.practice:
+        counter = (
+            ClusterMap.simulated_n_finished if round_.player.is_simulated else ClusterMap.n_finished
+        )
+        session.execute(
+            update(ClusterMap)
+            .where(ClusterMap.id == round_.cluster_map_id)
+            .values({counter: counter + 1})
+        )
     session.flush()
 
 
@@ -197,6 +249,15 @@ def _add_points(session: Session, round_: Round, texts: Sequence[str], *, right:
         session.add(
             PointsEntry(
                 player_id=round_.player_id, round_id=round_.id, reason="guess", points=points
+            )
+        )
+    if round_.named_known:
+        session.add(
+            PointsEntry(
+                player_id=round_.player_id,
+                round_id=round_.id,
+                reason="practice",
+                points=rules.PRACTICE_POINTS,
             )
         )
     known = {tidy_label(text) for text, _ in labels_of_others(session, round_)}
@@ -213,25 +274,43 @@ def _add_points(session: Session, round_: Round, texts: Sequence[str], *, right:
     )
 
 
-def _ask_for_concepts(session: Session, class_id: int) -> None:
-    """Have the class's concepts made anew, unless that has been asked for already."""
+def _ask_for_concepts(session: Session, round_: Round) -> None:
+    """Have the concepts of the picture's class made anew from the words of the player's kind,
+    unless that has been asked for already. Practice changes nothing about them."""
+    if round_.practice:
+        return
+    class_id = round_.cluster_map.image.class_id
+    simulated = round_.player.is_simulated
+    flag = StudyClass.has_new_simulated_labels if simulated else StudyClass.has_new_labels
     first = session.scalar(
         update(StudyClass)
-        .where(StudyClass.id == class_id, ~StudyClass.has_new_labels)
-        .values(has_new_labels=True)
+        .where(StudyClass.id == class_id, ~flag)
+        .values({flag: True})
         .returning(StudyClass.id)
     )
     if first is not None:
-        enqueue(session, "labels.group_class", delay_s=rules.LABELS_GATHER_S, class_id=class_id)
+        enqueue(
+            session,
+            "labels.group_class",
+            delay_s=rules.LABELS_GATHER_S,
+            class_id=class_id,
+            simulated=simulated,
+        )
 
 
 def labels_of_others(session: Session, round_: Round) -> list[tuple[str, int]]:
-    """What other players typed for this round's map: each text with how many typed it, most
-    frequent first. To be shown only once the round is over."""
+    """What other players of the same kind typed for this round's map in rounds that count: each
+    text with how many typed it, most frequent first. To be shown only once the round is over."""
     rows = session.execute(
         select(func.min(Label.text), func.count(Round.player_id.distinct()))
         .join(Label.round)
-        .where(Label.cluster_map_id == round_.cluster_map_id, Round.player_id != round_.player_id)
+        .join(Round.player)
+        .where(
+            Label.cluster_map_id == round_.cluster_map_id,
+            Round.player_id != round_.player_id,
+            Player.is_simulated.is_(round_.player.is_simulated),
+            ~Round.practice,
+        )
         .group_by(func.lower(Label.text))
         .order_by(func.count(Round.player_id.distinct()).desc(), func.lower(Label.text))
     )
@@ -239,8 +318,17 @@ def labels_of_others(session: Session, round_: Round) -> list[tuple[str, int]]:
 
 
 @dataclass(frozen=True, slots=True)
+class Practice:
+    """What a practice round was about. named: whether the player's words named it; None when the
+    round was given up."""
+
+    region: str
+    named: bool | None
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a finished round tells its player."""
+    """What a finished round tells its player. practice: None for a round that counts."""
 
     status: str
     true_class: str
@@ -256,6 +344,7 @@ class Outcome:
     points: list[PointsEntry]
     labels: list[str]
     labels_of_others: list[tuple[str, int]]
+    practice: Practice | None
 
 
 def outcome(session: Session, round_: Round) -> Outcome:
@@ -294,6 +383,11 @@ def outcome(session: Session, round_: Round) -> Outcome:
             )
         ),
         labels_of_others=labels_of_others(session, round_),
+        practice=(
+            Practice(region=_known_answer(round_).region, named=round_.named_known)
+            if round_.practice
+            else None
+        ),
     )
 
 

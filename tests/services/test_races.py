@@ -10,10 +10,11 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
+from app import rules
 from app.infra.db import make_engine, session_factory
 from app.infra.storage import Storage
-from app.models import ClusterMap, Label, Player, PointsEntry, Round, Study
-from app.services import players, rounds, studies
+from app.models import ClusterMap, KnownAnswer, Label, Player, PointsEntry, Round, Study
+from app.services import players, practice, rounds, studies
 from tests.services.conftest import make_game
 
 N_AT_ONCE = 6
@@ -83,6 +84,45 @@ def test_a_guess_sent_many_times_counts_once(sessions: sessionmaker[Session]) ->
     assert count(sessions, PointsEntry) == 1
     with sessions() as session:
         assert session.scalar(select(func.sum(ClusterMap.n_finished))) == 1
+
+
+def test_a_practice_guess_sent_many_times_pays_once(sessions: sessionmaker[Session]) -> None:
+    with sessions.begin() as session:
+        for map_id in session.scalars(select(ClusterMap.id)).all():
+            practice.store_known_answer(
+                session, cluster_map_id=map_id, region="ear", words=["ear"], energy_share=0.9
+            )
+        round_id = deal(session)
+        cat = studies.get(session, "cats-and-dogs").classes[0].id
+
+    def guess(session: Session) -> bool | None:
+        return rounds.guess(
+            session,
+            round_id=round_id,
+            player=only_player(session),
+            class_id=cat,
+            labels=["an ear"],
+        ).named_known
+
+    assert set(at_once(sessions, guess)) == {True}
+    with sessions() as session:
+        paid = select(PointsEntry.points).where(PointsEntry.reason == "practice")
+        assert session.scalars(paid).all() == [rules.PRACTICE_POINTS]
+        assert session.scalar(select(func.sum(ClusterMap.n_finished))) == 0
+
+
+def test_an_answer_stated_many_times_is_stored_once(sessions: sessionmaker[Session]) -> None:
+    with sessions() as session:
+        map_id = session.scalars(select(ClusterMap.id)).first()
+    assert map_id is not None
+
+    def state(session: Session) -> UUID:
+        return practice.store_known_answer(
+            session, cluster_map_id=map_id, region="ear", words=["ear"], energy_share=0.9
+        ).cluster_map_id
+
+    assert set(at_once(sessions, state)) == {map_id}
+    assert count(sessions, KnownAnswer) == 1
 
 
 def test_a_reveal_sent_many_times_moves_one_step(sessions: sessionmaker[Session]) -> None:

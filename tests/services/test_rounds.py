@@ -277,7 +277,7 @@ class TestGuessing:
             session.flush()
             guess(session, someone, deal(session, someone, game), game.cat.id, "ears")
         jobs = [job for job in queued_jobs(session) if job.name == "labels.group_class"]
-        assert [job.arguments for job in jobs] == [{"class_id": game.cat.id}]
+        assert [job.arguments for job in jobs] == [{"class_id": game.cat.id, "simulated": False}]
 
 
 class TestLedger:
