@@ -11,8 +11,9 @@ PURE = {"app.explain", "app.concepts", "app.picturebook", "app.rules", "app.form
 # What each part may import of our own code, besides itself.
 ALLOWED: dict[str, set[str]] = {
     **{part: set() for part in PURE},
-    # The picture book is a world for the explanations: it trains a network that they load.
-    "app.picturebook": {"app.explain"},
+    # The picture book is a world for the explanations: it trains a network that they load, and its
+    # simulated players know the game's rules.
+    "app.picturebook": {"app.explain", "app.rules"},
     "app.infra": set(),
     "app.models": set(),
     "app.services": PURE | {"app.infra", "app.models"},
