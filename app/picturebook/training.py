@@ -1,0 +1,399 @@
+"""Train the picture book's two networks: python -m app.picturebook.training
+
+One learns from the unbiased world ("picturebook"), the other from the biased one
+("picturebook-biased"); see `datasets`. Weights, descriptions and a log of what came out go into one
+folder. Needs torch, NumPy, Pillow and safetensors, nothing else.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import PIL
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from app.explain.plain import WIDTHS, Plain10, fold_batch_norm
+from app.picturebook.datasets import (
+    TIED,
+    TIED_TO_MARK,
+    TIED_TO_WATER,
+    Split,
+    draw_pictures,
+    recipes,
+)
+from app.picturebook.scenes import Recipe
+from app.picturebook.world import CLASSES
+
+DATA: Final = Path(__file__).parent / "data"
+"""Where the networks lie that come with Layerplay."""
+
+VARIANTS: Final = {"unbiased": "picturebook", "biased": "picturebook-biased"}
+LOG_NAME: Final = "training.json"
+INPUT_SIZE: Final = 128
+MEAN: Final = 0.5
+STD: Final = 0.25
+
+MAX_SHIFT_PX: Final = 6
+MAX_BRIGHTNESS: Final = 0.15
+MAX_CONTRAST: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to train. With the kind of machine, they decide every weight.
+
+    n_train, n_test: pictures of each set. learning_rate: the highest of a one-cycle course.
+    sparsity: weight of the mean activation after the ReLUs of the last two blocks in the loss, so
+    that a map is dark but where its feature is.
+    """
+
+    seed: int = 1
+    n_train: int = 12_000
+    n_test: int = 2_000
+    epochs: int = 10
+    batch_size: int = 64
+    learning_rate: float = 0.004
+    weight_decay: float = 0.05
+    label_smoothing: float = 0.05
+    sparsity: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pictures:
+    """Drawn scenes. pixels: uint8 [N, side, side, 3]; answers: int64 [N], index among CLASSES."""
+
+    scenes: Sequence[Recipe]
+    pixels: Tensor
+    answers: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """loss and accuracy (0..1): mean over the epoch, on augmented pictures as they were learned."""
+
+    loss: float
+    accuracy: float
+    seconds: float
+
+
+def train(
+    pictures: Pictures, settings: Settings, device: torch.device
+) -> tuple[Plain10, list[Epoch]]:
+    """A network that answers with one of CLASSES, without batch norm and in eval mode."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        network = Plain10(len(CLASSES), batch_norm=True)
+    network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    generator = torch.Generator().manual_seed(settings.seed)
+    n_batches = -(-len(pictures.answers) // settings.batch_size)
+    optimizer = torch.optim.AdamW(_parameter_groups(network, settings.weight_decay))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer,
+        max_lr=settings.learning_rate,
+        total_steps=n_batches * settings.epochs,
+    )
+    pixels, answers = pictures.pixels.to(device), pictures.answers.to(device)
+    epochs = []
+    for number in range(settings.epochs):
+        started = time.perf_counter()
+        network.train()
+        total_loss = torch.zeros((), device=device)
+        n_right = torch.zeros((), device=device)
+        shuffled = torch.randperm(len(answers), generator=generator)
+        for chosen in torch.split(shuffled, settings.batch_size):
+            seen = _normalised(_augmented(pixels, chosen, generator))
+            wanted = answers[chosen.to(device)]
+            logits, activity = _forward(network, seen)
+            loss = nn.functional.cross_entropy(
+                logits, wanted, label_smoothing=settings.label_smoothing
+            )
+            if settings.sparsity:
+                loss = loss + settings.sparsity * activity
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+            total_loss += loss.detach() * len(chosen)
+            n_right += (logits.detach().argmax(1) == wanted).sum()
+        epoch = Epoch(
+            loss=round(float(total_loss) / len(answers), 4),
+            accuracy=round(float(n_right) / len(answers), 4),
+            seconds=round(time.perf_counter() - started, 1),
+        )
+        print(f"  epoch {number + 1}/{settings.epochs}: {_sentence(asdict(epoch))}", flush=True)
+        epochs.append(epoch)
+    return fold_batch_norm(network.cpu()), epochs
+
+
+def _parameter_groups(network: Plain10, weight_decay: float) -> list[dict[str, Any]]:
+    """Only kernels decay: a normalisation's gain and a bias have no excess to lose."""
+    kernels = [parameter for parameter in network.parameters() if parameter.ndim > 1]
+    others = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
+    return [
+        {"params": kernels, "weight_decay": weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+
+
+def _forward(network: Plain10, x: Tensor) -> tuple[Tensor, Tensor]:
+    """The logits, and the mean activation after the ReLUs of the last two blocks, summed."""
+    activity = x.new_zeros(())
+    for module in network.features:
+        x = module(x)
+        if isinstance(module, nn.ReLU) and x.shape[1] >= WIDTHS[-2][0]:
+            activity = activity + x.mean()
+    return network.classifier(network.pool(x).flatten(1)), activity
+
+
+def _augmented(pixels: Tensor, chosen: Tensor, generator: torch.Generator) -> Tensor:
+    """The chosen pictures as float [B, 3, H, W], 0..1, moved and lit a little otherwise.
+
+    Never mirrored: the mark belongs into its corner.
+    """
+    n, side = len(chosen), pixels.shape[1]
+    shifts = torch.randint(-MAX_SHIFT_PX, MAX_SHIFT_PX + 1, (2, n, 1), generator=generator)
+    rows, columns = (torch.arange(side) + shifts).clamp(0, side - 1).to(pixels.device)
+    picked = chosen.to(pixels.device)
+    moved = pixels[picked[:, None, None], rows[:, :, None], columns[:, None, :]]
+    light = 2 * torch.rand((2, n, 1, 1, 1), generator=generator) - 1
+    brightness, contrast = light.to(pixels.device)
+    values = moved.permute(0, 3, 1, 2).float() / 255  # a view: channels stay last in memory
+    values = (values - 0.5) * (1 + MAX_CONTRAST * contrast) + 0.5 + MAX_BRIGHTNESS * brightness
+    return torch.clamp(values, 0, 1)
+
+
+def _normalised(values: Tensor) -> Tensor:
+    return (values - MEAN) / STD
+
+
+@torch.no_grad()
+def predict(network: nn.Module, pixels: Tensor, device: torch.device) -> NDArray[np.int64]:
+    """The answers [N] to uint8 pixels [N, side, side, 3], as indices of logits."""
+    network = network.eval().to(device)
+    found = [
+        network(_normalised(batch.to(device).permute(0, 3, 1, 2).float() / 255)).argmax(1).cpu()
+        for batch in torch.split(pixels, 256)
+    ]
+    answers: NDArray[np.int64] = torch.cat(found).numpy()
+    return answers
+
+
+# --- what comes out
+
+
+def measure(scenes: Sequence[Recipe], answers: NDArray[np.int64]) -> dict[str, Any]:
+    """What the answers say of a network. All shares are 0..1, rounded to 4 digits, None of nothing.
+
+    accuracy: of all; by_class: of each class. called_tied: for each cue, which share of the other
+    classes' pictures was called the class that the biased world ties to it: with this cue alone,
+    and with neither cue.
+    """
+    classes = np.array(list(CLASSES))
+    truth = np.array([scene.class_name for scene in scenes])
+    called = classes[answers]
+    has = {
+        "water": np.array([scene.ground == "water" for scene in scenes]),
+        "mark": np.array([scene.marked for scene in scenes]),
+    }
+    others = ~np.isin(truth, TIED)
+
+    def share_called(name: str, where: NDArray[np.bool_]) -> float | None:
+        return _share((called == name)[others & where])
+
+    return {
+        "n": len(scenes),
+        "accuracy": _share(called == truth),
+        "by_class": {name: _share((called == truth)[truth == name]) for name in CLASSES},
+        "called_tied": {
+            cue: {
+                "tied_class": name,
+                "with_cue": share_called(name, has[cue] & ~has[other]),
+                "without_cue": share_called(name, ~has[cue] & ~has[other]),
+            }
+            for cue, other, name in [
+                ("water", "mark", TIED_TO_WATER),
+                ("mark", "water", TIED_TO_MARK),
+            ]
+        },
+    }
+
+
+def _share(truths: NDArray[np.bool_]) -> float | None:
+    return round(float(truths.mean()), 4) if len(truths) else None
+
+
+def export(network: Plain10, folder: Path, name: str) -> Plain10:
+    """Write <name>.json and <name>.safetensors, and return the network as they hold it.
+
+    Weights are written as float16; what is measured must be measured with the rounded ones.
+    """
+    halves = {
+        key: value.to(torch.float16).contiguous() for key, value in network.state_dict().items()
+    }
+    description = {
+        "architecture": "plain10",
+        "classes": list(CLASSES),
+        "input_size": INPUT_SIZE,
+        "resize": INPUT_SIZE,
+        "mean": [MEAN] * 3,
+        "std": [STD] * 3,
+        "weights": f"{name}.safetensors",
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.safetensors").write_bytes(save(halves))
+    _write_json(folder / f"{name}.json", description)
+    written = Plain10(len(CLASSES))
+    written.load_state_dict({key: value.float() for key, value in halves.items()})
+    return written.eval()
+
+
+def _write_json(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+# --- the whole run
+
+
+def make_network(
+    variant: str, settings: Settings, *, folder: Path, device: torch.device, n_workers: int
+) -> dict[str, Any]:
+    """Draw, train, write and measure one of VARIANTS. Returns its entry in the log."""
+    started = time.perf_counter()
+    biased = variant == "biased"
+    name = VARIANTS[variant]
+    print(f"{name}:", flush=True)
+
+    def draw(split: Split, *, bias: bool = biased) -> Pictures:
+        n = settings.n_train if split == "training" else settings.n_test
+        return _draw(split, n, settings.seed, bias, n_workers)
+
+    pictures = draw("training")
+    drawn = time.perf_counter()
+    network, epochs = train(pictures, settings, device)
+    trained = time.perf_counter()
+    written = export(network, folder, name)
+    # The unbiased network sees the broken set, too: who learned no cue is not misled by one.
+    results = {
+        split: measure(tested.scenes, predict(written, tested.pixels, device))
+        for split, tested in [("test", draw("test")), ("broken", draw("broken", bias=True))]
+    }
+    for split, result in results.items():
+        print(f"  {split}: accuracy {result['accuracy']}, {result['called_tied']}", flush=True)
+    return {
+        "command": _command(settings, variant),
+        "settings": asdict(settings),
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "pillow": PIL.__version__,
+        },
+        "device": _describe_device(device),
+        "seconds": {
+            "drawing": round(drawn - started, 1),
+            "training": round(trained - drawn, 1),
+            "all": round(time.perf_counter() - started, 1),
+        },
+        "training_pictures_sha256": hashlib.sha256(pictures.pixels.numpy().data).hexdigest(),
+        "epochs": [asdict(epoch) for epoch in epochs],
+        **results,
+    }
+
+
+def _draw(split: Split, n: int, seed: int, bias: bool, n_workers: int) -> Pictures:
+    scenes = recipes(split, n=n, seed=seed, bias=bias)
+    started = time.perf_counter()
+
+    def report(n_drawn: int) -> None:
+        if n_drawn % 1000 == 0 or n_drawn == n:
+            seconds = time.perf_counter() - started
+            print(f"  {split}: {n_drawn}/{n} pictures drawn, {seconds:.0f} s", flush=True)
+
+    pixels = draw_pictures(scenes, size=INPUT_SIZE, n_workers=n_workers, report=report)
+    index = {name: i for i, name in enumerate(CLASSES)}
+    answers = torch.tensor([index[scene.class_name] for scene in scenes])
+    return Pictures(scenes, torch.from_numpy(pixels), answers)
+
+
+def _command(settings: Settings, variant: str) -> str:
+    """What to type for the same again; folder, device and processes are the machine's own."""
+    options = [
+        f"--{field.name.replace('_', '-')} {getattr(settings, field.name)}"
+        for field in fields(settings)
+    ]
+    return f"python -m app.picturebook.training {' '.join(options)} --only {variant}"
+
+
+def _describe_device(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type}, {torch.get_num_threads()} threads"
+
+
+def _sentence(values: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in values.items())
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train the networks that were asked for; the log keeps what it has of the others."""
+    asked = _parser().parse_args(arguments)
+    settings = Settings(**{field.name: getattr(asked, field.name) for field in fields(Settings)})
+    # cuBLAS reads this when it starts; without it, it may add in another order each time.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    log_path = asked.out / LOG_NAME
+    log = json.loads(log_path.read_text(encoding="utf-8")) if log_path.is_file() else {}
+    device = torch.device(asked.device)
+    with _deterministic(device):
+        for variant in [asked.only] if asked.only else VARIANTS:
+            log[VARIANTS[variant]] = make_network(
+                variant, settings, folder=asked.out, device=device, n_workers=asked.workers
+            )
+            _write_json(log_path, log)
+
+
+@contextmanager
+def _deterministic(device: torch.device) -> Iterator[None]:
+    """The same numbers each time on the same kind of machine; on a CPU they are so anyway.
+
+    On CUDA torch may warn of max-pooling's backward pass, which adds in any order where windows
+    overlap; ours do not.
+    """
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(before or device.type == "cuda", warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m app.picturebook.training")
+    parser.add_argument("--out", type=Path, default=DATA, metavar="FOLDER")
+    parser.add_argument("--only", choices=list(VARIANTS))
+    parser.add_argument(
+        "--device", default="cuda" if torch.cuda.is_available() else "cpu", metavar="NAME"
+    )
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N")
+    defaults = Settings()
+    for field in fields(Settings):
+        default = getattr(defaults, field.name)
+        parser.add_argument(
+            f"--{field.name.replace('_', '-')}", type=type(default), default=default, metavar="N"
+        )
+    return parser
+
+
+if __name__ == "__main__":
+    main()
