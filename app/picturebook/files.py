@@ -2,6 +2,12 @@
 
 import io
 import json
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -58,3 +64,34 @@ def true_scene(content: bytes) -> Scene | None:
     scene = draw_scene(recipe, shown.shape[0])
     difference = np.abs(np.asarray(scene.picture) - shown).max()
     return scene if difference <= _ROUNDING else None
+
+
+def write_pictures(
+    recipes: Sequence[Recipe], folder: Path, *, n_processes: int = 1
+) -> Iterator[Path]:
+    """Draw pictures into one sub-folder per class; each file's path when it is there.
+
+    A file appears whole or not at all. One that is there already is kept, so that an interrupted
+    drawing goes on.
+    """
+    for class_name in {recipe.class_name for recipe in recipes}:
+        (folder / class_name).mkdir(parents=True, exist_ok=True)
+    # A fresh interpreter each: forking one that has threads may stop for ever.
+    with ProcessPoolExecutor(
+        n_processes, mp_context=get_context("spawn"), initializer=_leave_interrupts_to_parent
+    ) as pool:
+        yield from pool.map(partial(_write_picture, folder), recipes)
+
+
+def _leave_interrupts_to_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _write_picture(folder: Path, recipe: Recipe) -> Path:
+    name = f"{recipe.class_name}-{recipe.seed}-{recipe.number:04}.png"
+    path = folder / recipe.class_name / name
+    if not path.exists():
+        unfinished = folder / f"{name}.part"
+        unfinished.write_bytes(png_of(draw_scene(recipe)))
+        unfinished.replace(path)
+    return path

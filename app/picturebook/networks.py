@@ -1,0 +1,12 @@
+"""The networks that come with the picture book, as description files for `load_network`."""
+
+from pathlib import Path
+from typing import Final
+
+_DATA: Final = Path(__file__).parent / "data"
+
+FAIR_NETWORK: Final = _DATA / "picturebook.json"
+"""Trained where nothing but the figure tells the class."""
+
+BIASED_NETWORK: Final = _DATA / "picturebook-biased.json"
+"""Trained where water is only under sailboats and the mark only on birds."""

@@ -1,0 +1,392 @@
+"""Does an explanation name what the network uses? In the picture book the truth is known.
+
+For the fair and the biased network of the picture book, on scenes that neither was trained on:
+(a) localisation: the share of each cluster map's energy inside its best part, weighted by cluster
+    weight, against Grad-CAM on the same layer (pytorch-grad-cam) and against random groups of as
+    many channels;
+(b) naming: is a map's top concept, found by 50 simulated players of mixed skill, a word of the
+    region with the most of its energy;
+(c) the bias found: which concept carries the most weight in the last layers for the tied class.
+
+    python benchmarks/truth.py --out docs/truth.md
+"""
+
+import argparse
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pytorch_grad_cam import GradCAM
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+from app.concepts import (
+    ConceptScore,
+    Embedder,
+    GivenConcept,
+    best_concepts,
+    clean_label,
+    group_labels,
+    load_embedder,
+    score_concepts,
+)
+from app.explain import ClusterMap, Network, load_network
+from app.explain.clusters import get_clusterer, make_cluster_maps, prune_channels
+from app.explain.faithfulness import energy_shares, random_group_maps
+from app.explain.features import compute_features
+from app.explain.layers import list_layers
+from app.explain.render import masked_picture
+from app.picturebook.datasets import TIED_TO_MARK, TIED_TO_WATER, recipes
+from app.picturebook.networks import BIASED_NETWORK, FAIR_NETWORK
+from app.picturebook.players import Guess, Reveal, Sight, SimulatedPlayer, draw_traits, see
+from app.picturebook.scenes import Recipe, Scene, draw_scene
+from app.picturebook.truth import region_shares
+from app.picturebook.words import names
+from app.picturebook.world import CLASSES, CUES
+from app.rules import LAST_REVEAL_INDEX, REVEAL_PERCENTS
+
+SIDE = 256  # of the pictures that the simulated players see
+N_RANDOM_GROUPS = 10
+N_RESAMPLES = 2000
+LAST_BLOCKS = 2
+
+MapKey = tuple[int, str, int]
+"""Number of the picture, layer, rank of the cluster map."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One explained picture. ours, cams, randoms: localisation by layer, 0..1."""
+
+    scene: Scene
+    said: str
+    clusters: dict[str, tuple[ClusterMap, ...]]
+    ours: dict[str, float] = field(default_factory=dict)
+    cams: dict[str, float] = field(default_factory=dict)
+    randoms: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def class_name(self) -> str:
+        return self.scene.recipe.class_name
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pictures", type=int, default=12, help="of each class")
+    parser.add_argument("--players", type=int, default=50)
+    parser.add_argument("--rounds", type=int, default=10, help="played on each cluster map")
+    parser.add_argument("--clusterer", default="paper")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="file for the table; else it is only printed")
+    options = parser.parse_args()
+
+    lines: list[str] = []
+    embed = load_embedder()
+    for title, path in (("Fair network", FAIR_NETWORK), ("Biased network", BIASED_NETWORK)):
+        network = load_network(path, device="cpu")
+        rng = np.random.default_rng(options.seed)
+        # Both networks see the same pictures: those of the biased world, where the cues are.
+        wanted = recipes("test", n=options.pictures * len(CLASSES), seed=options.seed, bias=True)
+        cases = [
+            explain(network, recipe, options.clusterer, rng) for recipe in progress(title, wanted)
+        ]
+        concepts = play(cases, options.players, options.rounds, options.seed, embed)
+        lines += [f"## {title}", ""]
+        lines += [*localisation_table(cases, rng), ""]
+        lines += [*naming_table(cases, concepts, rng), ""]
+        lines += [*bias_table(cases, concepts, rng), ""]
+    report = "\n".join(lines)
+    print(report)
+    if options.out:
+        options.out.write_text(report)
+
+
+def progress(what: str, wanted: Sequence[Recipe]) -> Iterable[Recipe]:
+    for i, recipe in enumerate(wanted):
+        print(f"\r{what}: {i + 1} of {len(wanted)}", end="", file=sys.stderr, flush=True)
+        yield recipe
+    print(file=sys.stderr)
+
+
+# --- explaining, with the peers on the same layer
+
+
+def last_layers(network: Network) -> list[str]:
+    """The ReLUs of the last two blocks, which are the last two sizes of maps."""
+    places = list_layers(network)
+    sizes = sorted({place.height for place in places})[:LAST_BLOCKS]
+    return [place.name for place in places if place.height in sizes]
+
+
+def explain(network: Network, recipe: Recipe, clusterer: str, rng: np.random.Generator) -> Case:
+    scene = draw_scene(recipe)
+    image = network.preprocess(scene.picture)
+    layers = last_layers(network)
+    features = compute_features(
+        network.module, image, choose_target=lambda logits: int(logits.argmax()), layers=layers
+    )
+    case = Case(scene, network.classes[features.target], {})
+    masks = candidate_masks(scene)
+    for layer in features.layers:
+        percent = layer.percent
+        clusters = make_cluster_maps(
+            layer.maps,
+            percent,
+            prune_channels(percent),
+            clusterer=get_clusterer(clusterer),
+            seed=0,
+        )
+        case.clusters[layer.name] = clusters
+        if not clusters:
+            continue
+        weights = [cluster.weight for cluster in clusters]
+        case.ours[layer.name] = float(
+            np.average([best_share(cluster.map, masks) for cluster in clusters], weights=weights)
+        )
+        case.randoms[layer.name] = float(
+            np.average(
+                [
+                    np.mean(
+                        [
+                            best_share(one, masks)
+                            for one in random_group_maps(
+                                layer.maps,
+                                percent,
+                                len(cluster.channels),
+                                n_groups=N_RANDOM_GROUPS,
+                                rng=rng,
+                            )
+                        ]
+                    )
+                    for cluster in clusters
+                ],
+                weights=weights,
+            )
+        )
+        with GradCAM(network.module, [network.module.get_submodule(layer.name)]) as grad_cam:
+            cam = grad_cam(image[None], [ClassifierOutputTarget(features.target)])[0]
+        case.cams[layer.name] = best_share(cam, masks)
+    return case
+
+
+def candidate_masks(scene: Scene) -> NDArray[np.bool_]:
+    """The parts of the scene's class, and the cues in it: what an explanation may rightly name."""
+    regions = [*scene.parts, *(cue for cue in CUES if scene.mask(cue).any())]
+    return np.stack([scene.mask(region) for region in regions])
+
+
+def best_share(cluster_map: NDArray[np.floating], masks: NDArray[np.bool_]) -> float:
+    return float(energy_shares(cluster_map, masks).max())
+
+
+# --- the game, with the very rules and functions of the real one
+
+
+def play(
+    cases: Sequence[Case], n_players: int, n_rounds: int, seed: int, embed: Embedder
+) -> dict[MapKey, list[ConceptScore[str]]]:
+    """The concepts of every cluster map, from rounds of simulated players, each map by others."""
+    rng = np.random.default_rng(seed)
+    players = [SimulatedPlayer(draw_traits(rng)) for _ in range(n_players)]
+    typed: dict[str, list[tuple[MapKey, int, int, bool, str]]] = defaultdict(list)
+    for number, case in enumerate(cases):
+        for layer, clusters in case.clusters.items():
+            for rank, cluster in enumerate(clusters):
+                sights = look(case.scene, cluster)
+                for who in rng.choice(n_players, size=n_rounds, replace=False):
+                    guess, reveal_index = play_round(players[who], sights, case.class_name, rng)
+                    if guess is None:
+                        continue
+                    right = guess.class_name == case.class_name
+                    for label in guess.labels:
+                        cleaned = clean_label(label, class_name=guess.class_name)
+                        if cleaned:
+                            typed[case.class_name].append(
+                                ((number, layer, rank), int(who), reveal_index, right, cleaned)
+                            )
+    scores: dict[MapKey, list[ConceptScore[str]]] = {}
+    for rows in typed.values():
+        counts: dict[str, int] = defaultdict(int)
+        for *_, label in rows:
+            counts[label] += 1
+        concept_of = {
+            label: group.name
+            for group in group_labels(counts, embed=embed)
+            for label in group.labels
+        }
+        scores |= score_concepts(
+            GivenConcept(key, (key, who), concept_of[label], reveal_index, right)
+            for key, who, reveal_index, right, label in rows
+        )
+    return scores
+
+
+def look(scene: Scene, cluster: ClusterMap) -> list[Sight]:
+    """What there is to see at each step of the reveal ladder."""
+    picture = scene.picture.resize((SIDE, SIDE))
+    step = len(scene.region_map) // SIDE
+    region_map = scene.region_map[step // 2 :: step, step // 2 :: step]
+    return [
+        see(np.asarray(masked_picture(picture, cluster.map, percent=percent)), region_map)
+        for percent in REVEAL_PERCENTS
+    ]
+
+
+def play_round(
+    player: SimulatedPlayer, sights: Sequence[Sight], class_name: str, rng: np.random.Generator
+) -> tuple[Guess | None, int]:
+    """The guess, None for a resignation, and the reveal index at which it came."""
+    for index in range(LAST_REVEAL_INDEX + 1):
+        decision = player.decide(sights[index], list(CLASSES), index, rng, class_name=class_name)
+        if not isinstance(decision, Reveal):
+            return (decision if isinstance(decision, Guess) else None), index
+    return None, LAST_REVEAL_INDEX
+
+
+# --- tables
+
+
+def localisation_table(cases: Sequence[Case], rng: np.random.Generator) -> list[str]:
+    lines = [
+        "Localisation: share of the energy inside the best part, in percent; mean over pictures",
+        "with its 95 % interval.",
+        "",
+        "| layer | cluster maps | Grad-CAM | random groups | maps / random |",
+        "|---|---|---|---|---|",
+    ]
+    for layer in cases[0].clusters:
+        of_layer = [case for case in cases if layer in case.ours]
+        ours = np.array([case.ours[layer] for case in of_layer])
+        cams = np.array([case.cams[layer] for case in of_layer])
+        randoms = np.array([case.randoms[layer] for case in of_layer])
+        ratio = interval(
+            lambda chosen, a=ours, b=randoms: float(a[chosen].mean() / b[chosen].mean()),
+            len(ours),
+            rng,
+        )
+        columns = [percent_of(values, rng) for values in (ours, cams, randoms)]
+        lines.append(f"| `{layer}` | {' | '.join(columns)} | {shown(ratio, 2)} |")
+    return lines
+
+
+def naming_table(
+    cases: Sequence[Case],
+    concepts: dict[MapKey, list[ConceptScore[str]]],
+    rng: np.random.Generator,
+) -> list[str]:
+    lines = [
+        "Naming: share of the cluster maps whose top concept is a word of the region with the most",
+        "of their energy, in percent; by how much of the energy that region has.",
+        "",
+        "| layer | maps | named right | region over 50 % | region over 60 % |",
+        "|---|---|---|---|---|",
+    ]
+    found = [
+        (number, layer, share, is_named_right(case, concepts.get((number, layer, rank), ())))
+        for number, case in enumerate(cases)
+        for layer, clusters in case.clusters.items()
+        for rank, cluster in enumerate(clusters)
+        for share, is_named_right in [judge(case, cluster)]
+    ]
+    for wanted in [*cases[0].clusters, None]:
+        rows = [row for row in found if wanted in (row[1], None)]
+        columns = []
+        for least in (0.0, 0.5, 0.6):
+            right = np.array([named for *_, share, named in rows if share > least], float)
+            columns.append(percent_of(right, rng) if len(right) else "–")
+        name = f"`{wanted}`" if wanted else "all"
+        lines.append(f"| {name} | {len(rows)} | {' | '.join(columns)} |")
+    return lines
+
+
+def judge(
+    case: Case, cluster: ClusterMap
+) -> tuple[float, Callable[[Sequence[ConceptScore[str]]], bool]]:
+    """The energy share of the map's main region, and whether scores name it first."""
+    region, share = next(iter(region_shares(cluster.map, case.scene.region_map).items()))
+
+    def is_named_right(scores: Sequence[ConceptScore[str]]) -> bool:
+        best = best_concepts(scores)
+        return bool(best) and names(best[0], class_name=case.class_name, region=region)
+
+    return share, is_named_right
+
+
+def bias_table(
+    cases: Sequence[Case],
+    concepts: dict[MapKey, list[ConceptScore[str]]],
+    rng: np.random.Generator,
+) -> list[str]:
+    lines = [
+        "The planted cue: per layer, the heaviest concepts of the tied class over all its pictures",
+        "(share of the layer's weight), and in how many pictures the cue is named first.",
+        "",
+        "| class | cue | layer | heaviest concepts | cue first, % of pictures |",
+        "|---|---|---|---|---|",
+    ]
+    for class_name, cue in ((TIED_TO_WATER, "water"), (TIED_TO_MARK, "mark")):
+        numbers = [i for i, case in enumerate(cases) if case.class_name == class_name]
+        for layer in cases[0].clusters:
+            by_picture = [concept_weights(cases[i], i, layer, concepts) for i in numbers]
+            whole: dict[str, float] = defaultdict(float)
+            for weights in by_picture:
+                for name, weight in weights.items():
+                    whole[name] += weight / len(by_picture)
+            heaviest = sorted(whole.items(), key=lambda item: -item[1])[:3]
+            listed = ", ".join(f"{name} {weight:.0f} %" for name, weight in heaviest)
+            first = np.array(
+                [
+                    bool(weights)
+                    and names(
+                        max(weights, key=weights.__getitem__), class_name=class_name, region=cue
+                    )
+                    for weights in by_picture
+                ],
+                float,
+            )
+            lines.append(
+                f"| {class_name} | {cue} | `{layer}` | {listed} | {percent_of(first, rng)} |"
+            )
+    return lines
+
+
+def concept_weights(
+    case: Case, number: int, layer: str, concepts: dict[MapKey, list[ConceptScore[str]]]
+) -> dict[str, float]:
+    """Each map's weight, in percent of the layer's kept maps, given to its best concepts."""
+    clusters = case.clusters[layer]
+    total = sum(cluster.weight for cluster in clusters)
+    weights: dict[str, float] = defaultdict(float)
+    for rank, cluster in enumerate(clusters):
+        best = best_concepts(concepts.get((number, layer, rank), ()))
+        for name in best:
+            weights[name] += 100 * cluster.weight / total / len(best)
+    return dict(weights)
+
+
+# --- figures with intervals
+
+
+def interval(
+    statistic: Callable[[NDArray[np.intp]], float], n: int, rng: np.random.Generator
+) -> tuple[float, float, float]:
+    """A statistic of n pictures with its 95 % bootstrap interval (Efron 1979)."""
+    drawn = [statistic(rng.integers(0, n, n)) for _ in range(N_RESAMPLES)]
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return statistic(np.arange(n)), float(low), float(high)
+
+
+def shown(found: tuple[float, float, float], decimals: int) -> str:
+    value, low, high = (f"{number:.{decimals}f}" for number in found)
+    return f"{value} ({low} to {high})"
+
+
+def percent_of(values: NDArray[np.float64], rng: np.random.Generator) -> str:
+    return shown(interval(lambda chosen: 100 * float(values[chosen].mean()), len(values), rng), 1)
+
+
+if __name__ == "__main__":
+    main()
