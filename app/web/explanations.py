@@ -1,6 +1,7 @@
 """The local explanation of an image, layer by layer."""
 
 from dataclasses import dataclass
+from typing import Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -22,17 +23,26 @@ _PICTURE_HEADERS = {"Cache-Control": "private, max-age=31536000, immutable"}
 
 @dataclass(frozen=True, slots=True)
 class ExplanationContext:
-    """page: the explanation. top_score: the highest concept score on it, the end of the bars.
+    """page: the explanation. players: whose words were asked for, None when nobody's in
+    particular; links keep it. top_score: the highest concept score on it, the end of the bars.
     strongest: by layer number, the concept with the highest score in the layer."""
 
     page: LocalPage
+    players: Literal["people", "simulated"] | None
     top_score: float
     strongest: dict[int, str]
 
 
 @router.get("/{image_id}")
-def show(request: Request, session: SessionDep, image_id: UUID, merge: Merge = "none") -> Response:
-    page = explanations.local(session, image_id, merge=merge)
+def show(
+    request: Request,
+    session: SessionDep,
+    image_id: UUID,
+    merge: Merge = "none",
+    players: Literal["people", "simulated"] | None = None,
+) -> Response:
+    simulated = None if players is None else players == "simulated"
+    page = explanations.local(session, image_id, merge=merge, simulated=simulated)
     best = {
         layer.number: max(found, key=lambda concept: concept[1])
         for layer in page.layers
@@ -40,6 +50,7 @@ def show(request: Request, session: SessionDep, image_id: UUID, merge: Merge = "
     }
     context = ExplanationContext(
         page=page,
+        players=players,
         top_score=max((score for _, score in best.values()), default=0.0),
         strongest={number: name for number, (name, _) in best.items()},
     )

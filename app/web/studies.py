@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from app.infra.errors import ForbiddenError, NotFoundError
 from app.infra.security import same, studio_key
-from app.models import Concept, Image, Label, Round, Study, StudyClass
+from app.models import Concept, Image, Label, Player, Round, Study, StudyClass
 from app.services import labels, studies
 from app.services.studies import Progress
 from app.web.deps import (
@@ -38,9 +38,11 @@ class ListContext:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What players have given to a study so far."""
+    """What players of one kind have given to a study so far. Practice rounds give nothing, so they
+    and their labels are counted apart from the rest."""
 
     n_rounds: int
+    n_practice: int
     n_labels: int
     n_concepts: int
 
@@ -49,12 +51,14 @@ class Counts:
 class StudyContext:
     """A study with how far it has come, and its computed pictures class by class.
 
-    asked: whether concepts have just been asked for.
+    counts: what people have given; simulated_counts: what simulated players have, None before they
+    played. asked: whether concepts have just been asked for.
     """
 
     study: Study
     progress: Progress
     counts: Counts
+    simulated_counts: Counts | None
     classes: list[tuple[StudyClass, list[Image]]]
     asked: bool
 
@@ -99,24 +103,44 @@ def list_studies(request: Request, session: SessionDep) -> Response:
 def show(request: Request, session: SessionDep, slug: str, asked: bool = False) -> Response:
     study = studies.get(session, slug)
     done = [image for image in studies.images(session, study) if image.status == "done"]
+    by_simulated = _counts(session, study, simulated=True)
     context = StudyContext(
         study=study,
         progress=studies.progress(session, study),
-        counts=_counts(session, study),
+        counts=_counts(session, study, simulated=False),
+        simulated_counts=by_simulated if by_simulated.n_rounds + by_simulated.n_practice else None,
         classes=[(c, list(group)) for c, group in groupby(done, key=lambda i: i.image_class)],
         asked=asked,
     )
     return render(request, "studies/show.html", context)
 
 
-def _counts(session: Session, study: Study) -> Counts:
-    n_rounds = select(func.count()).where(Round.study_id == study.id, Round.status != "open")
-    n_labels = select(func.count()).select_from(Label).join(Label.round)
-    n_concepts = select(func.count()).select_from(Concept).join(Concept.image_class)
+def _counts(session: Session, study: Study, *, simulated: bool) -> Counts:
+    of_kind = (Round.study_id == study.id) & Player.is_simulated.is_(simulated)
+    n_rounds, n_practice = session.execute(
+        select(func.count().filter(~Round.practice), func.count().filter(Round.practice))
+        .select_from(Round)
+        .join(Round.player)
+        .where(of_kind, Round.status != "open")
+    ).one()
+    n_labels = session.scalar(
+        select(func.count())
+        .select_from(Label)
+        .join(Label.round)
+        .join(Round.player)
+        .where(of_kind, ~Round.practice)
+    )
+    n_concepts = session.scalar(
+        select(func.count())
+        .select_from(Concept)
+        .join(Concept.image_class)
+        .where(StudyClass.study_id == study.id, Concept.simulated.is_(simulated))
+    )
     return Counts(
-        n_rounds=session.scalar(n_rounds) or 0,
-        n_labels=session.scalar(n_labels.where(Round.study_id == study.id)) or 0,
-        n_concepts=session.scalar(n_concepts.where(StudyClass.study_id == study.id)) or 0,
+        n_rounds=n_rounds,
+        n_practice=n_practice,
+        n_labels=n_labels or 0,
+        n_concepts=n_concepts or 0,
     )
 
 

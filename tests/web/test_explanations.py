@@ -1,5 +1,6 @@
 """The local explanation page."""
 
+import re
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -8,8 +9,10 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.infra.storage import Storage
-from app.models import ClusterMap, Concept, ConceptScore, Image, Round, Study
+from app.models import ClusterMap, Concept, ConceptScore, Image, Player, Round, Study
+from app.services import labels, players, rounds
 from tests.factories import make_image, make_player, maps_of, spot_map
+from tests.services.test_labels import EMBED
 from tests.web.reading import text_of
 
 
@@ -154,3 +157,96 @@ def test_an_unknown_way_of_merging_is_refused(
     answer = researcher.get(f"/explanations/{maps[0].image_id}?merge=some")
     assert answer.status_code == 422
     assert "merge" in text_of(answer.text)
+
+
+class TestWhoseWords:
+    """A picture of a boat. People call its heavy map "sail", simulated players "cloth"."""
+
+    @staticmethod
+    def play(session: Session, study: Study, image: Image, player: Player, label: str) -> None:
+        round_ = rounds.deal(session, player=player, study=study)
+        assert round_ is not None
+        boat = image.class_id
+        rounds.guess(session, round_id=round_.id, player=player, class_id=boat, labels=[label])
+        labels.group_class(session, class_id=boat, embed=EMBED, simulated=player.is_simulated)
+        session.commit()
+
+    @pytest.fixture
+    def by_people(self, session: Session, study: Study, image: Image) -> None:
+        self.play(session, study, image, make_player(session), "sail")
+
+    @pytest.fixture
+    def by_simulated(self, session: Session, study: Study, image: Image) -> None:
+        self.play(session, study, image, players.create_simulated(session), "cloth")
+
+    @pytest.mark.usefixtures("by_people", "by_simulated")
+    def test_peoples_are_shown_first_with_a_link_to_the_others(
+        self, researcher: TestClient, image: Image
+    ) -> None:
+        page = researcher.get(f"/explanations/{image.id}").text
+        assert "sail 1.0" in text_of(page)
+        assert "cloth" not in page
+        assert f'href="/explanations/{image.id}?players=simulated"' in page
+        assert "These words come from people." in text_of(page)
+
+    @pytest.mark.usefixtures("by_people", "by_simulated")
+    def test_simulated_players_words_are_shown_on_wish_and_marked(
+        self, researcher: TestClient, image: Image
+    ) -> None:
+        page = researcher.get(f"/explanations/{image.id}?players=simulated").text
+        assert "cloth 1.0" in text_of(page)
+        assert "sail" not in page
+        assert "These words come from simulated players" in text_of(page)
+        assert f'href="/explanations/{image.id}?players=people"' in page
+
+    @pytest.mark.usefixtures("by_simulated")
+    def test_where_only_simulated_players_have_typed_theirs_are_shown_with_a_notice(
+        self, researcher: TestClient, image: Image
+    ) -> None:
+        page = researcher.get(f"/explanations/{image.id}").text
+        assert "cloth 1.0" in text_of(page)
+        assert "These words come from simulated players" in text_of(page)
+        assert "People have typed no words for “boat” yet." in text_of(page)
+        assert "players=people" not in page
+
+    @pytest.mark.usefixtures("by_people")
+    def test_where_only_people_have_typed_nothing_is_said_of_simulated_players(
+        self, researcher: TestClient, image: Image
+    ) -> None:
+        page = researcher.get(f"/explanations/{image.id}").text
+        assert "imulated" not in page
+        assert "players=" not in page
+
+    @pytest.mark.usefixtures("by_people", "by_simulated")
+    def test_each_link_keeps_what_the_others_chose(
+        self, researcher: TestClient, image: Image
+    ) -> None:
+        page = researcher.get(f"/explanations/{image.id}?merge=all&players=simulated").text
+        links = re.findall(rf'href="/explanations/{image.id}([^"]*)"', page)
+        assert links == [
+            "?players=simulated",
+            "?merge=labels&amp;players=simulated",
+            "?merge=all&amp;players=simulated",
+            "?merge=all&amp;players=people",
+        ]
+
+    def test_other_players_do_not_exist(self, researcher: TestClient, image: Image) -> None:
+        answer = researcher.get(f"/explanations/{image.id}?players=robots")
+        assert answer.status_code == 422
+        assert "players" in text_of(answer.text)
+
+    def test_an_anonymous_visitor_sees_neither(self, client: TestClient, image: Image) -> None:
+        for query in ("", "?players=people", "?players=simulated"):
+            assert client.get(f"/explanations/{image.id}{query}").status_code == 403
+
+    @pytest.mark.usefixtures("by_people", "by_simulated")
+    def test_the_study_counts_each_kind_apart(self, researcher: TestClient, study: Study) -> None:
+        said = text_of(researcher.get(f"/studio/{study.slug}").text)
+        figures = "Rounds played 1 Labels typed 1 Concepts found 1"
+        assert f"The game {figures} Simulated players, kept apart {figures}" in said
+
+    @pytest.mark.usefixtures("by_people")
+    def test_the_study_does_not_mention_simulated_players_before_they_play(
+        self, researcher: TestClient, study: Study
+    ) -> None:
+        assert "imulated" not in researcher.get(f"/studio/{study.slug}").text

@@ -11,8 +11,9 @@ from app.infra.security import studio_key
 from app.infra.settings import Settings
 from app.infra.storage import Storage
 from app.models import Image, Study
+from app.services import practice, rounds
 from app.web.deps import STUDIO_COOKIE, STUDIO_COOKIE_AGE, studio_pass
-from tests.factories import make_image, make_study
+from tests.factories import make_image, make_player, make_study, maps_of
 from tests.web.conftest import Sent
 from tests.web.reading import part, text_of
 
@@ -130,6 +131,25 @@ class TestStudies:
         assert [job.name for job in sent.jobs] == ["labels.group_class"] * 2
         assert {job.arguments["class_id"] for job in sent.jobs} == {c.id for c in study.classes}
         assert "Asked for." in text_of(researcher.get(answer.headers["location"]).text)
+
+    def test_practice_rounds_are_counted_apart(
+        self, researcher: TestClient, session: Session, study: Study, image: Image
+    ) -> None:
+        for cluster_map in maps_of(session, image):
+            practice.store_known_answer(
+                session,
+                cluster_map_id=cluster_map.id,
+                region="sail",
+                words=["sail"],
+                energy_share=0.8,
+            )
+        player = make_player(session)
+        round_ = rounds.deal(session, player=player, study=study)
+        assert round_ is not None
+        rounds.resign(session, round_id=round_.id, player=player)
+        session.commit()
+        said = text_of(researcher.get(f"/studio/{study.slug}").text)
+        assert "Rounds played 0 Practice rounds 1 Labels typed 0" in said
 
     def test_a_picture_is_shown_as_the_network_saw_it(
         self, researcher: TestClient, storage: Storage, image: Image
