@@ -16,9 +16,9 @@ from app import rules
 from app.explain.render import reveal_mask
 from app.infra.storage import Storage
 from app.models import Image, Label, Player, PointsEntry, Round, Study
-from app.services import rounds
+from app.services import practice, rounds
 from app.web.deps import PLAYER_COOKIE
-from tests.factories import make_image, make_player, make_study, spot_map
+from tests.factories import make_image, make_player, make_study, maps_of, spot_map
 from tests.web.conftest import Sent
 from tests.web.reading import part, text_of
 
@@ -420,3 +420,94 @@ class TestAfterwards:
         assert len(keys) == len(set(keys)) == 14
         assert keys[:10] == list("1234567890")
         assert not {"m", "n"} & set(keys)
+
+
+class TestPractising:
+    @pytest.fixture
+    def practice_round(self, session: Session, player: Player, study: Study, image: Image) -> Round:
+        """The client's open round, for practice: its map is known to show the sail."""
+        for cluster_map in maps_of(session, image):
+            practice.store_known_answer(
+                session,
+                cluster_map_id=cluster_map.id,
+                region="sail",
+                words=["sail", "canvas"],
+                energy_share=0.8,
+            )
+        dealt = rounds.deal(session, player=player, study=study)
+        assert dealt is not None
+        assert dealt.practice
+        session.commit()
+        return dealt
+
+    def test_until_its_answer_it_looks_like_any_other_round(
+        self,
+        client: TestClient,
+        session: Session,
+        study: Study,
+        practice_round: Round,
+    ) -> None:
+        address = f"/play/{study.slug}"
+        practising = part(client.get(address).text, "round")
+        practice_round.practice = False
+        session.commit()
+        assert practising == part(client.get(address).text, "round")
+        assert "sail" not in practising
+
+    def test_a_label_that_names_it_is_praised_paid_and_stored(
+        self, client: TestClient, session: Session, study: Study, practice_round: Round, sent: Sent
+    ) -> None:
+        data = {"class_id": class_id(study, "boat"), "label": ["white sails"]}
+        answer = client.post(f"/rounds/{practice_round.id}/guess", data=data, headers=HTMX)
+        said = text_of(answer.text)
+        assert "This spot shows the sail . And you named it!" in said
+        assert "This was a practice round" in said
+        assert "+2 for naming what this spot shows" in said
+        assert "No other player has named this spot yet." in said
+        assert stored(session, practice_round).named_known is True
+        reasons = session.scalars(select(PointsEntry.reason).order_by(PointsEntry.id)).all()
+        assert reasons == ["guess", "practice"]
+        assert sent.jobs == []
+
+    def test_a_label_that_does_not_is_told_kindly(
+        self, client: TestClient, session: Session, study: Study, practice_round: Round
+    ) -> None:
+        data = {"class_id": class_id(study, "kite"), "label": "sky"}
+        answer = client.post(f"/rounds/{practice_round.id}/guess", data=data, headers=HTMX)
+        said = text_of(answer.text)
+        assert "This spot shows the sail . None of your words named it this time." in said
+        assert "Your words count all the same." not in said
+        assert stored(session, practice_round).named_known is False
+        assert n_rows(session, PointsEntry) == 0
+
+    def test_the_part_is_the_one_in_the_page_however_often_it_is_sent(
+        self, client: TestClient, session: Session, study: Study, practice_round: Round
+    ) -> None:
+        data = {"class_id": class_id(study, "boat"), "label": "canvas"}
+        for _ in range(2):
+            answer = client.post(f"/rounds/{practice_round.id}/guess", data=data, headers=HTMX)
+        page = client.get(f"/rounds/{practice_round.id}")
+        assert part(answer.text, "round") == part(page.text, "round")
+        assert n_rows(session, PointsEntry) == 2
+
+    def test_a_round_given_up_shows_its_answer_too(
+        self, client: TestClient, practice_round: Round
+    ) -> None:
+        client.post(f"/rounds/{practice_round.id}/resign")
+        said = text_of(client.get(f"/rounds/{practice_round.id}").text)
+        assert "This spot shows the sail . Next time you may spot it." in said
+
+    def test_labels_that_cannot_be_taken_leave_it_open(
+        self, client: TestClient, session: Session, study: Study, practice_round: Round
+    ) -> None:
+        data = {"class_id": class_id(study, "boat"), "label": "x" * 61}
+        assert client.post(f"/rounds/{practice_round.id}/guess", data=data).status_code == 422
+        assert stored(session, practice_round).named_known is None
+
+    def test_an_anonymous_visitor_learns_nothing_of_it(
+        self, client: TestClient, study: Study, practice_round: Round
+    ) -> None:
+        client.cookies.clear()
+        data = {"class_id": class_id(study, "boat"), "label": "sail"}
+        assert client.post(f"/rounds/{practice_round.id}/guess", data=data).status_code == 404
+        assert client.get(f"/rounds/{practice_round.id}").status_code == 404
