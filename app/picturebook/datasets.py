@@ -31,6 +31,7 @@ MAX_PER_SPLIT: Final = 2**28
 """Each split has this many picture numbers of its own, so no scene is in two of them."""
 
 _DRY: Final = tuple(ground for ground in GROUNDS if ground != "water")
+_DEMO_SEED: Final = 2024
 _Value = TypeVar("_Value")
 
 
@@ -86,6 +87,15 @@ def _evenly(n: int, values: Sequence[_Value], rng: np.random.Generator) -> list[
 def _share(n: int, share: float, rng: np.random.Generator) -> list[bool]:
     """n truth values in random order, of which the share (0..1) is true."""
     return [bool(i < round(share * n)) for i in rng.permutation(n)]
+
+
+def demo_recipes() -> list[Recipe]:
+    """The 60 pictures of the demo, six of each class: 40 of the biased world, on which its network
+    is right, and 20 with the ties broken, on which it may be wrong for all to see."""
+    return [
+        *recipes("demo", n=4 * len(CLASSES), seed=_DEMO_SEED, bias=True),
+        *recipes("broken", n=2 * len(CLASSES), seed=_DEMO_SEED, bias=True),
+    ]
 
 
 def draw_pictures(
