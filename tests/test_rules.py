@@ -34,6 +34,11 @@ def test_which_they_are_differs_by_player_and_by_study_and_stays() -> None:
     assert practice_rounds(PLAYERS[0], OTHER_STUDY) != drawn[0]
 
 
+def test_the_documented_example() -> None:
+    drawn = {p: practice_rounds(UUID(int=p), n=40) for p in (1, 2)}
+    assert drawn == {1: [1, 7, 9, 13, 18, 25, 27, 35], 2: [1, 2, 15, 16, 29, 31, 38]}
+
+
 def test_one_practice_round_says_nothing_of_the_next() -> None:
     """Of the rounds after a practice round one in eight is practice too, as of any others."""
     after = [

@@ -96,6 +96,20 @@ class TestJudging:
     def test_without_labels_nothing_is_named(self) -> None:
         assert not practice.judge([], KnownAnswer(region="ear", words=["ear"]))
 
+    @pytest.mark.parametrize(
+        ("label", "named"),
+        [
+            ("Sails!", True),
+            ("the sail's edge", True),
+            ("white canvas", True),
+            ("mainsail", False),
+            ("sail boat", False),
+        ],
+    )
+    def test_the_documented_examples(self, label: str, named: bool) -> None:
+        known = KnownAnswer(region="sail", words=["sail", "canvas"])
+        assert practice.judge([label], known, class_name="sail boat") is named
+
     def test_the_name_of_the_guessed_class_names_no_part(self) -> None:
         known = KnownAnswer(region="engine", words=["engine"])
         assert not practice.judge(["fire engine"], known, class_name="fire_engine")
