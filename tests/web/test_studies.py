@@ -149,7 +149,7 @@ class TestStudies:
         rounds.resign(session, round_id=round_.id, player=player)
         session.commit()
         said = text_of(researcher.get(f"/studio/{study.slug}").text)
-        assert "Rounds played 0 Practice rounds 1 Labels typed 0" in said
+        assert "Rounds played 0 Labels typed 0 Concepts found 0 Practice rounds 1" in said
 
     def test_a_picture_is_shown_as_the_network_saw_it(
         self, researcher: TestClient, storage: Storage, image: Image
