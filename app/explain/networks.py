@@ -20,9 +20,13 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as transforms
 
 from app.explain.pictures import to_rgb
+from app.explain.plain import Plain10
 
 _PICKLED: Final = frozenset({".pth", ".pt", ".bin", ".pkl", ".pickle", ".ckpt", ".tar"})
 _INTERPOLATIONS: Final = ("bilinear", "bicubic")
+_OWN_ARCHITECTURES: Final[Mapping[str, Callable[[int], nn.Module]]] = {"plain10": Plain10}
+"""What torchvision has not: a name, and a function from the number of classes to a module."""
+
 _IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 _IMAGENET_STD: Final = (0.229, 0.224, 0.225)
 
@@ -101,8 +105,9 @@ def load_network(
     """Load a classifier in eval mode.
 
     name: a torchvision classifier ("vgg16"), or the path of a JSON description with the keys
-        architecture, classes, input_size, mean, std, weights (a .safetensors file beside it) and,
-        where needed, resize (else input_size) and interpolation (else "bilinear").
+        architecture (torchvision's, or "plain10"), classes, input_size, mean, std, weights (a
+        .safetensors file beside it) and, where needed, resize (else input_size) and interpolation
+        (else "bilinear").
     weights: "default" (the description's file, or torchvision's published weights), "random"
         (initialised from `seed`), or the path of a .safetensors file.
     classes: names in the order of the logits: a .txt file (one a line), a .json list, or a
@@ -161,15 +166,19 @@ def _describe(name: str) -> _Description:
 
 
 def _check_architecture(name: str) -> None:
-    known = torchvision.models.list_models(module=torchvision.models)
+    known = [*torchvision.models.list_models(module=torchvision.models), *_OWN_ARCHITECTURES]
     if name not in known:
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else "vgg16 and resnet50 are examples."
-        raise NetworkError(f"There is no torchvision classifier named {name!r}; {hint}")
+        raise NetworkError(f"There is no classifier named {name!r}; {hint}")
 
 
 def _describe_published(name: str) -> _Description:
     _check_architecture(name)
+    if name in _OWN_ARCHITECTURES:
+        raise NetworkError(
+            f"{name} has no published weights; name a description file with this architecture."
+        )
     published = torchvision.models.get_model_weights(name)["DEFAULT"]
     preset = published.transforms()
     return _Description(
@@ -282,6 +291,8 @@ def _read_classes(source: str | Path | Sequence[str]) -> tuple[str, ...]:
 
 
 def _build(architecture: str, n_classes: int, **options: Any) -> nn.Module:
+    if architecture in _OWN_ARCHITECTURES:
+        return _OWN_ARCHITECTURES[architecture](n_classes)
     if architecture in {"inception_v3", "googlenet"}:
         # Without this, torchvision warns and spends half a minute drawing its own initial values.
         options = {"init_weights": False, "aux_logits": False, **options}

@@ -220,7 +220,7 @@ def test_old_names_in_published_densenets_are_understood(monkeypatch):
         ({"interpolation": "best"}, "'interpolation' must be bilinear or bicubic, not 'best'"),
         ({"num_classes": 5}, "names 3 classes, but its num_classes is 5"),
         ({"resize": 10}, r"resize \(10\) is below input_size \(64\)"),
-        ({"architecture": "resnet"}, "no torchvision classifier named 'resnet'"),
+        ({"architecture": "resnet"}, "no classifier named 'resnet'"),
         ({"classes": ["a", "b"]}, "answers with 3 classes, but 2 are named"),
         ({"weights": "none.safetensors"}, "There is no weights file"),
         ({"architecture": "alexnet"}, r"does not fit alexnet: tensors \d+ missing \(first: "),
