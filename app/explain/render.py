@@ -60,20 +60,23 @@ def reveal_mask(cluster_map: FloatArray, *, percent: float, size: int = CANVAS_S
     0 is never shown, so a constant map shows nothing. A higher percent shows every pixel at least
     as much. Bianchi et al. 2024, the Deep Reveal game.
     """
-    return _mask(_check_map(cluster_map), percent, size, size)
+    return _mask(_check_map(cluster_map), percent, size, size).astype(np.float64)
 
 
 def masked_picture(picture: Image.Image, cluster_map: FloatArray, *, percent: float) -> Image.Image:
     """The picture in RGB, black but for what `reveal_mask` shows; hidden pixels are exactly 0."""
-    pixels = np.asarray(picture.convert("RGB"), dtype=np.float64)
+    pixels = np.asarray(picture.convert("RGB"), dtype=np.float32)
     mask = _mask(_check_map(cluster_map), percent, picture.height, picture.width)
-    return Image.fromarray(np.round(pixels * mask[..., None]).astype(np.uint8))
+    pixels *= mask[..., None]
+    return Image.fromarray(np.rint(pixels, out=pixels).astype(np.uint8))
 
 
 # --- reveal masks
 
 
-def _mask(cluster_map: NDArray[np.float32], percent: float, height: int, width: int) -> FloatArray:
+def _mask(
+    cluster_map: NDArray[np.float32], percent: float, height: int, width: int
+) -> NDArray[np.float32]:
     if not 0 <= percent <= 100:
         raise ValueError(f"{percent} is not a share in percent, 0..100.")
     canvas = _repeat(cluster_map, CANVAS_SIZE, CANVAS_SIZE)
@@ -92,15 +95,18 @@ def _mask(cluster_map: NDArray[np.float32], percent: float, height: int, width: 
         enlarged = Image.fromarray(softened).resize((width, height), Image.Resampling.BILINEAR)
         softened = np.asarray(enlarged)
     # The blur reaches over the edge; it must not light up what the map says is nothing.
-    mask: FloatArray = np.clip(softened, 0.0, 1.0, dtype=np.float64)
-    return mask * _repeat(has_evidence, height, width)
+    mask: NDArray[np.float32] = np.clip(softened, 0.0, 1.0)
+    if not has_evidence.all():
+        mask *= _repeat(has_evidence, height, width)
+    return mask
 
 
 def _repeat(cells: NDArray[_Cell], height: int, width: int) -> NDArray[_Cell]:
     """Cells [H, W] enlarged to [height, width] by repetition, evenly where it does not divide."""
     rows = np.arange(height) * cells.shape[0] // height
     columns = np.arange(width) * cells.shape[1] // width
-    return cells[np.ix_(rows, columns)]
+    enlarged: NDArray[_Cell] = cells.take(rows, axis=0).take(columns, axis=1)
+    return enlarged
 
 
 def _check_map(cluster_map: FloatArray) -> NDArray[np.float32]:

@@ -55,11 +55,13 @@ def see(picture: NDArray[np.uint8], region_map: NDArray[np.uint8]) -> Sight:
             f"A picture [H, W, 3] and its region map [H, W] are needed, not "
             f"{list(picture.shape)} and {list(region_map.shape)}."
         )
-    lit = picture.max(axis=2) > NEAR_BLACK
+    # One channel after the other: over an axis of three, max takes ten times as long.
+    brightest = np.maximum(np.maximum(picture[..., 0], picture[..., 1]), picture[..., 2])
+    lit = brightest > NEAR_BLACK
     pixels, numbers = picture[lit], region_map[lit]
     counts = np.bincount(numbers, minlength=len(REGIONS) + 1)
     # The soft edge of a reveal darkens a region's rim: the brighter a pixel, the more it tells.
-    weight = pixels.max(axis=1).astype(np.float64)
+    weight = brightest[lit].astype(np.float64)
     weights = np.bincount(numbers, weight, minlength=len(counts))
     channels = [
         np.bincount(numbers, weight * pixels[:, c], minlength=len(counts)) for c in range(3)
