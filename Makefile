@@ -15,7 +15,7 @@ PHOTOS ?=
 NETWORK ?=
 PORT ?=
 
-.PHONY: help install demo test lint format bench screenshots constraints clean
+.PHONY: help install demo test lint format bench picturebook screenshots constraints clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ format: install ## Format the code and mend what can be mended
 
 bench: install ## Run every benchmark
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+
+picturebook: install ## Draw the picture book and train its networks anew (under an hour)
+	@$(BIN)/python -m app.picturebook.training $(ARGS)
 
 screenshots: install ## Take the README's screenshots anew
 	@scripts/test tests/walkthroughs -k drawn

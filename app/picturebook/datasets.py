@@ -122,6 +122,8 @@ def draw_pictures(
     else:
         # Not a fork of this process: by now torch may run threads, which a fork would break.
         context = multiprocessing.get_context("forkserver")
+        # Each process imports the main module, which may be `training`: load what is slow once.
+        context.set_forkserver_preload(["torch", __name__])
         with context.Pool(n_workers) as pool:
             collect(pool.imap(draw, wanted, chunksize=16))
     return pictures
