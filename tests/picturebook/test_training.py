@@ -1,0 +1,187 @@
+"""A tiny run of the training: what it writes can be loaded, and is what was measured."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from app.explain import load_network
+from app.explain.plain import Plain10
+from app.picturebook import training
+from app.picturebook.datasets import draw_pictures, recipes
+from app.picturebook.scenes import Recipe, draw_scene
+from app.picturebook.training import Pictures, Settings, measure, predict, train
+from app.picturebook.world import CLASSES
+
+CPU = torch.device("cpu")
+CLASSES_BY_NUMBER = list(CLASSES)
+NAMES = ("picturebook", "picturebook-biased")
+
+
+@pytest.fixture(autouse=True)
+def one_torch_thread():
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n_threads)
+
+
+@pytest.fixture(scope="module")
+def tiny_run(tmp_path_factory):
+    """Forty pictures, one epoch at half their side and one at full. The folder that was written."""
+    folder = tmp_path_factory.mktemp("picturebook")
+    options = "--n-train 40 --n-test 20 --epochs 2 --small-epochs 1 --workers 1 --device cpu"
+    training.main([*options.split(), "--out", str(folder)])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def small_pictures():
+    """Twenty scenes, 32 px."""
+    scenes = recipes("training", n=20, seed=5, bias=False)
+    pixels = torch.from_numpy(draw_pictures(scenes, size=32, n_workers=1))
+    return Pictures(scenes, pixels, torch.arange(20) % len(CLASSES))
+
+
+def test_run_writes_both_networks_and_a_log(tiny_run):
+    assert {path.name for path in tiny_run.iterdir()} == {
+        "training.json",
+        *(f"{name}{ending}" for name in NAMES for ending in (".json", ".safetensors")),
+    }
+    log = json.loads((tiny_run / "training.json").read_text())
+    for name, variant in zip(NAMES, ("unbiased", "biased"), strict=True):
+        entry = log[name]
+        assert entry["command"].endswith(f"--sparsity 0.0 --only {variant}")
+        assert len(entry["epochs"]) == 2
+        assert (entry["test"]["n"], entry["broken"]["n"]) == (20, 20)
+        assert (tiny_run / f"{name}.safetensors").stat().st_size < 1.5e6
+    assert str(tiny_run) not in json.dumps(log)
+
+
+@pytest.mark.parametrize(("name", "bias"), [("picturebook", False), ("picturebook-biased", True)])
+def test_written_network_answers_as_was_measured(tiny_run, name, bias):
+    network = load_network(tiny_run / f"{name}.json", device="cpu")
+    measured = json.loads((tiny_run / "training.json").read_text())[name]["test"]["accuracy"]
+    scenes = recipes("test", n=20, seed=Settings().seed, bias=bias)
+
+    batch = torch.stack([network.preprocess(draw_scene(s, 128).picture) for s in scenes])
+    with torch.no_grad():
+        answers = network.module(batch).argmax(1)
+
+    assert network.classes == tuple(CLASSES)
+    right = [CLASSES_BY_NUMBER[a] == s.class_name for a, s in zip(answers, scenes, strict=True)]
+    # A logit within rounding of another may fall to the other side in a batch of another size.
+    assert np.mean(right) == pytest.approx(measured, abs=0.051)
+
+
+def test_other_network_keeps_its_entry_in_the_log(tiny_run, tmp_path, monkeypatch):
+    (tmp_path / "training.json").write_text(json.dumps({"picturebook": "as it was"}))
+    monkeypatch.setattr(training, "make_network", lambda *_args, **_options: "new")
+
+    training.main(["--only", "biased", "--n-test", "0", "--workers", "1", "--out", str(tmp_path)])
+
+    log = json.loads((tmp_path / "training.json").read_text())
+    assert log == {"picturebook": "as it was", "picturebook-biased": "new"}
+
+
+def test_training_learns_and_gives_the_same_weights_from_the_same_seed(small_pictures):
+    settings = Settings(epochs=12, small_epochs=2, batch_size=10)
+
+    (network, epochs), (same, _) = (train(small_pictures, settings, CPU) for _ in range(2))
+    other, _ = train(small_pictures, replace(settings, seed=2), CPU)
+
+    assert epochs[-1].loss < 0.8 * epochs[0].loss
+    assert torch.equal(network.classifier.weight, same.classifier.weight)
+    assert not torch.equal(network.classifier.weight, other.classifier.weight)
+
+
+def test_density_of_maps_worked_out_by_hand():
+    even, one_of_four, dark = torch.full((1, 2, 2), 7.0), torch.zeros(1, 2, 2), torch.zeros(1, 2, 2)
+    one_of_four[0, 0, 0] = 0.5
+
+    density = training._density(torch.cat([even, one_of_four, dark])[None])
+
+    # Per channel 1, (1/4) / sqrt(1/4) = 1/2, and 0.
+    assert density == pytest.approx(0.5, abs=1e-4)
+
+
+def test_sparsity_darkens_the_maps(small_pictures):
+    def density(sparsity):
+        settings = Settings(epochs=20, small_epochs=0, batch_size=10, sparsity=sparsity)
+        network, _ = train(small_pictures, settings, CPU)
+        with torch.no_grad():
+            seen = (small_pictures.pixels.permute(0, 3, 1, 2) / 255 - 0.5) / 0.25
+            return training._forward(network, seen)[1]
+
+    assert density(3.0) < 0.9 * density(0.0)
+
+
+def test_pictures_are_moved_but_never_mirrored():
+    pixels = torch.zeros(1, 128, 128, 3, dtype=torch.uint8)
+    pixels[:, 112:122, 112:122] = 255  # where the mark is
+    generator = torch.Generator().manual_seed(0)
+
+    seen = training._augmented(pixels, torch.zeros(50, dtype=torch.long), generator)
+
+    assert seen.shape == (50, 3, 128, 128)
+    assert (seen >= 0).all()
+    assert (seen <= 1).all()
+    bright = seen.mean(1) > 0.5
+    places = {tuple(found.nonzero().float().mean(0).round().int().tolist()) for found in bright}
+    assert len(places) > 20
+    assert all(abs(row - 116) <= 7 and abs(column - 116) <= 7 for row, column in places)
+
+
+def test_prediction_does_not_depend_on_the_batch(small_pictures):
+    network = Plain10(len(CLASSES))
+
+    together = predict(network, small_pictures.pixels, CPU)
+
+    assert together.shape == (20,)
+    assert together[7] == predict(network, small_pictures.pixels[7:8], CPU)[0]
+
+
+def test_measures_worked_out_by_hand():
+    def scene(name, ground="sand", marked=False):
+        return Recipe(name, 1, 0, ground, marked)
+
+    scenes = [
+        (scene("sailboat"), "house"),
+        (scene("sailboat"), "sailboat"),
+        (scene("bird"), "bird"),
+        (scene("cat", "water"), "sailboat"),
+        (scene("cat", "water"), "cat"),
+        (scene("cat", "water", True), "bird"),  # both cues: says nothing of one of them
+        (scene("cat", marked=True), "bird"),
+        (scene("cat"), "sailboat"),
+        (scene("cat"), "cat"),
+        (scene("car"), "car"),
+        (scene("car"), "car"),
+    ]
+    answers = np.array([CLASSES_BY_NUMBER.index(called) for _, called in scenes])
+
+    measured = measure([one for one, _ in scenes], answers)
+
+    assert measured["n"] == 11
+    assert measured["accuracy"] == round(6 / 11, 4)
+    assert measured["by_class"]["sailboat"] == 0.5
+    assert measured["by_class"]["cat"] == round(2 / 6, 4)
+    assert measured["by_class"]["rocket"] is None
+    assert measured["called_tied"] == {
+        "water": {"tied_class": "sailboat", "with_cue": 0.5, "without_cue": 0.25},
+        "mark": {"tied_class": "bird", "with_cue": 1.0, "without_cue": 0.0},
+    }
+
+
+def test_training_needs_torch_numpy_pillow_and_safetensors_only():
+    blocked = "torchvision rich typer scipy sklearn sqlalchemy pydantic fastapi celery redis"
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({blocked.split()}))\n"
+        "import app.picturebook.training"
+    )
+
+    subprocess.run([sys.executable, "-c", code], check=True)
