@@ -1,6 +1,10 @@
 """The command line: `layerplay --help`."""
 
+import os
 import sys
+import time
+from collections import Counter
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +18,7 @@ from app.infra.settings import get_settings
 from app.infra.workers import worker_running
 from app.installation import Installation, create_from_folder, installation
 from app.services import exports, labels, studies
+from app.services.simulation import Simulation
 from app.terminal import console, progress_bar, watch_computing
 
 app = typer.Typer(
@@ -36,6 +41,21 @@ ClassesOption = Annotated[
 LayersOption = Annotated[
     str | None, typer.Option(help="Layers by name, separated by commas. Default: the deeper half.")
 ]
+
+
+class ConceptsOf(StrEnum):
+    """Whose words concepts are made of."""
+
+    PEOPLE = "people"
+    SIMULATED = "simulated"
+
+
+class LabelsOf(StrEnum):
+    """Whose labels are exported."""
+
+    PEOPLE = "people"
+    SIMULATED = "simulated"
+    ALL = "all"
 
 
 @app.command()
@@ -146,16 +166,79 @@ def study_resume(
 
 
 @app.command()
-def concepts(name: Annotated[str, typer.Argument(help="The study's name.")]) -> None:
+def simulate(
+    name: Annotated[str, typer.Argument(help="The study's name.")],
+    players: Annotated[int, typer.Option(min=1, help="How many play.")] = 50,
+    rounds: Annotated[
+        int, typer.Option(min=1, help="Rounds together, those of earlier runs included.")
+    ] = 2000,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Who they are: the same seed brings the same players back.")
+    ] = 0,
+    threads: Annotated[
+        int, typer.Option(min=1, help="Rounds at once. With 1, a run can be repeated exactly.")
+    ] = min(4, os.cpu_count() or 1),
+) -> None:
+    """Have simulated players play a study of picture-book pictures, then make concepts of their
+    words. Ctrl-C loses nothing: the same command goes on to the rounds wanted."""
+    with installation() as inst:
+        simulation = Simulation(
+            inst.factory,
+            inst.storage,
+            study_name=name,
+            n_players=players,
+            seed=seed,
+            secret=inst.settings.secret(),
+        )
+        _play(simulation, rounds, threads)
+        _make_concepts(inst, name, simulated=True)
+
+
+def _play(simulation: Simulation, n_rounds: int, n_threads: int) -> None:
+    """Play with a progress bar, and report, also after Ctrl-C."""
+    ended: Counter[str] = Counter()
+    n_labels = 0
+    started = time.monotonic()
+    try:
+        with progress_bar() as bar:
+            task = bar.add_task("Playing", total=n_rounds, completed=simulation.n_finished)
+            for played in simulation.play(n_rounds, n_threads=n_threads):
+                ended[played.status] += 1
+                n_labels += played.n_labels
+                bar.advance(task)
+    except KeyboardInterrupt:
+        console.print("Stopped. What is played is kept; the same command goes on.")
+        raise typer.Exit(130) from None
+    finally:
+        rate = ended.total() / (time.monotonic() - started)
+        console.print(
+            f"{ended.total()} rounds: {ended['won']} won, {ended['lost']} lost, "
+            f"{ended['resigned']} resigned; {n_labels} labels; {rate:.1f} rounds a second"
+        )
+    if simulation.n_finished + ended.total() < n_rounds:
+        console.print("Every player has seen every map: for more rounds, take more players.")
+
+
+@app.command()
+def concepts(
+    name: Annotated[str, typer.Argument(help="The study's name.")],
+    players: Annotated[ConceptsOf, typer.Option(help="Whose words.")] = ConceptsOf.PEOPLE,
+) -> None:
     """Turn a study's labels into concepts and local explanations now."""
     with installation() as inst:
-        embed = load_embedder(inst.settings.sentence_model)
-        with inst.transaction() as session:
-            study = studies.find(session, name)
-        with progress_bar() as bar:
-            for image_class in bar.track(study.classes, description="Concepts"):
-                with inst.transaction() as session:
-                    labels.group_class(session, class_id=image_class.id, embed=embed)
+        _make_concepts(inst, name, simulated=players == ConceptsOf.SIMULATED)
+
+
+def _make_concepts(inst: Installation, name: str, *, simulated: bool) -> None:
+    embed = load_embedder(inst.settings.sentence_model)
+    with inst.transaction() as session:
+        study = studies.find(session, name)
+    with progress_bar() as bar:
+        for image_class in bar.track(study.classes, description="Concepts"):
+            with inst.transaction() as session:
+                labels.group_class(
+                    session, class_id=image_class.id, embed=embed, simulated=simulated
+                )
 
 
 @app.command()
@@ -163,13 +246,21 @@ def export(
     name: Annotated[str, typer.Argument(help="The study's name.")],
     file_format: Annotated[str, typer.Option("--format", help="jsonl.")] = "jsonl",
     out: Annotated[Path | None, typer.Option(help="File to write; else standard output.")] = None,
+    players: Annotated[LabelsOf, typer.Option(help="Whose labels.")] = LabelsOf.PEOPLE,
+    practice: Annotated[bool, typer.Option(help="Those of practice rounds, too.")] = False,
 ) -> None:
     """Export a study's labels, one row per label, players under pseudonyms."""
     if file_format != "jsonl":
         raise InvalidInputError(f"There is no format “{file_format}”. Choose jsonl.")
     with installation() as inst, inst.transaction() as session:
         study = studies.find(session, name)
-        rows = exports.label_rows(session, study=study, secret=inst.settings.secret())
+        rows = exports.label_rows(
+            session,
+            study=study,
+            secret=inst.settings.secret(),
+            players=players.value,
+            practice=practice,
+        )
         if out is None:
             sys.stdout.writelines(to_jsonl(rows))
             return

@@ -1,14 +1,23 @@
 """The command line as a person types it: what it writes, what it says, its exit status."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zlib import crc32
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from app import cli
+from app.infra.db import make_engine, session_factory
 from app.infra.settings import get_settings
+from app.infra.storage import Storage
+from app.picturebook.scenes import Recipe
+from app.services import labels
+from app.services.simulation import Simulation
+from tests.scene_study import add_scene, make_scene_study
 
 
 @dataclass(frozen=True)
@@ -130,6 +139,98 @@ class TestStudies:
             "--no-wait",
         )
         assert layerplay("study", "list").out == "Mine\tcomputing\t0/9 pictures\n"
+
+
+class EachItself:
+    """An embedding in which no word is like another."""
+
+    name = "each itself"
+
+    def __call__(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        return np.eye(997)[[crc32(text.encode()) % 997 for text in texts]]
+
+
+@pytest.fixture
+def scene_study(home: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Name of a study of one boat of the picture book, with maps on its sail and its hull."""
+    monkeypatch.setattr(cli, "load_embedder", lambda _: EachItself())
+    engine = make_engine(database)
+    with session_factory(engine).begin() as session:
+        study = make_scene_study(session)
+        add_scene(
+            session,
+            Storage(home / "storage"),
+            study,
+            Recipe("sailboat", 1, 0, "water"),
+            regions=("sail", "hull"),
+        )
+    engine.dispose()
+    return study.name
+
+
+class TestSimulate:
+    def test_rounds_are_reported_and_become_concepts(
+        self, layerplay: Layerplay, scene_study: str
+    ) -> None:
+        answer = layerplay("simulate", scene_study, "--players", 4, "--rounds", 7)
+        assert answer.status == 0
+        assert "7 rounds: " in answer.err
+        again = layerplay("simulate", scene_study, "--players", 4, "--rounds", 7)
+        assert "0 rounds: " in again.err
+        exported = layerplay("export", scene_study, "--players", "simulated").out
+        rows = [json.loads(line) for line in exported.splitlines()]
+        assert rows
+        assert all(row["simulated"] for row in rows)
+        assert any(row["concept"] for row in rows)
+        assert layerplay("export", scene_study).out == ""
+        assert layerplay("export", scene_study, "--players", "all").out == exported
+
+    def test_it_says_when_more_players_are_needed(
+        self, layerplay: Layerplay, scene_study: str
+    ) -> None:
+        answer = layerplay("simulate", scene_study, "--players", 2, "--rounds", 50)
+        assert "4 rounds: " in answer.err
+        assert "Every player has seen every map" in answer.err
+
+    def test_ctrl_c_keeps_what_is_played(
+        self, layerplay: Layerplay, scene_study: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        played = Simulation.play
+
+        def interrupted(self: Simulation, n_rounds: int, *, n_threads: int) -> Iterator[object]:
+            yield next(iter(played(self, n_rounds, n_threads=1)))
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Simulation, "play", interrupted)
+            answer = layerplay("simulate", scene_study, "--players", 2, "--rounds", 3)
+        assert answer.status == 130
+        assert "1 rounds: " in answer.err
+        assert "the same command goes on" in answer.err
+        assert "2 rounds: " in layerplay("simulate", scene_study, "--players", 2, "--rounds", 3).err
+
+    def test_a_game_that_is_not_open_is_answered_in_one_sentence(
+        self, layerplay: Layerplay, home: Path, drawn_photos: Path, toy_network: Path
+    ) -> None:
+        layerplay(
+            *("study", "create", "Mine", "--photos", drawn_photos, "--network", toy_network),
+            "--no-wait",
+        )
+        answer = layerplay("simulate", "Mine")
+        assert (answer.status, answer.err) == (1, "The game of “Mine” is not open.")
+
+    def test_concepts_are_made_of_whose_words_one_says(
+        self, layerplay: Layerplay, scene_study: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[bool] = []
+        monkeypatch.setattr(
+            labels, "group_class", lambda *_, simulated, **__: asked.append(simulated)
+        )
+        assert layerplay("concepts", scene_study).status == 0
+        assert set(asked) == {False}
+        asked.clear()
+        assert layerplay("concepts", scene_study, "--players", "simulated").status == 0
+        assert set(asked) == {True}
 
 
 class TestExport:
