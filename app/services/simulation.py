@@ -23,7 +23,7 @@ from app.infra.security import keyed_digest, token_digest
 from app.infra.storage import Storage
 from app.models import Image, Player, Round, Study
 from app.picturebook.files import read_recipe
-from app.picturebook.players import Guess, Resign, SimulatedPlayer, draw_traits, see
+from app.picturebook.players import Guess, Resign, Sight, SimulatedPlayer, draw_traits, see
 from app.picturebook.scenes import Recipe, draw_scene
 from app.services import drawing, players, rounds, studies
 
@@ -86,6 +86,7 @@ class Simulation:
             self._recipes = _recipes(session, storage, self.study)
             self.members = _gather(session, self.study, n_players, seed, secret)
         self._truths: dict[UUID, bytes] = {}
+        self._sights: dict[tuple[UUID, int], Sight] = {}
         self._class_ids = {c.name: c.id for c in self.study.classes}
 
     @property
@@ -135,14 +136,11 @@ class Simulation:
             if dealt is None:
                 return None
             round_ = rounds.get_round(session, round_id=dealt.id, player=player)
-        image = round_.cluster_map.image
-        recipe = self._recipes[image.id]
-        region_map = self._region_map(image, recipe)
+        recipe = self._recipes[round_.cluster_map.image_id]
         n_looks = 0
         while True:
-            shown = rounds.picture(self._storage, round_, reveal_index=round_.reveal_index)
             decision = member.simulated.decide(
-                see(_look_at(shown), region_map),
+                self._look(round_, recipe),
                 list(self._class_ids),
                 round_.reveal_index,
                 rng,
@@ -168,6 +166,17 @@ class Simulation:
                     player=member.player,
                     from_index=round_.reveal_index,
                 )
+
+    def _look(self, round_: Round, recipe: Recipe) -> Sight:
+        """What is to be seen at the step that the round has reached: the same for whoever is dealt
+        the map, so it is drawn for the first of them only."""
+        step = round_.cluster_map_id, round_.reveal_index
+        sight = self._sights.get(step)
+        if sight is None:
+            shown = rounds.picture(self._storage, round_, reveal_index=round_.reveal_index)
+            region_map = self._region_map(round_.cluster_map.image, recipe)
+            sight = self._sights[step] = see(_decode(shown), region_map)
+        return sight
 
     def _region_map(self, image: Image, recipe: Recipe) -> NDArray[np.uint8]:
         """The true regions of the view that players see, LOOK_PX square. Kept compressed: that is
@@ -197,7 +206,7 @@ class _NoJobs:
         pass
 
 
-def _look_at(jpeg: bytes) -> NDArray[np.uint8]:
+def _decode(jpeg: bytes) -> NDArray[np.uint8]:
     """The picture as a player gets it, decoded straight to LOOK_PX."""
     with Picture.open(BytesIO(jpeg)) as picture:
         picture.draft("RGB", (LOOK_PX, LOOK_PX))
