@@ -200,9 +200,10 @@ class Canvas:
         self, outlines: Sequence[Points], holes: Sequence[Points], soft: float
     ) -> tuple[tuple[slice, slice], NDArray[np.float32]] | None:
         """The box of painted pixels and how far each is covered, 0..1; None when out of sight."""
-        placed = [self._place(outline) * self.side for outline in outlines]
+        ends = np.cumsum([len(points) for points in (*outlines, *holes)])
+        placed = self._place(np.concatenate((*outlines, *holes))) * self.side
         blur = max(0.35, soft * self.side / 2)
-        every = np.concatenate(placed)
+        every = placed[: ends[len(outlines) - 1]]
         margin = 3 * blur + 2
         x0, y0 = (max(0, int(v)) for v in np.floor(every.min(axis=0) - margin))
         x1, y1 = (min(self.side, int(v)) for v in np.ceil(every.max(axis=0) + margin))
@@ -210,12 +211,9 @@ class Canvas:
             return None
         image = Image.new("L", (x1 - x0, y1 - y0))
         draw = ImageDraw.Draw(image)
-        for points, value in [
-            *((points, 255) for points in placed),
-            *((self._place(hole) * self.side, 0) for hole in holes),
-        ]:
-            snapped = np.round((points - (x0, y0)) * _SNAP) / _SNAP
-            draw.polygon([(float(x), float(y)) for x, y in snapped], fill=value)
+        snapped = np.round((placed - (x0, y0)) * _SNAP) / _SNAP
+        for i, points in enumerate(np.split(snapped, ends[:-1])):
+            draw.polygon(points.ravel().tolist(), fill=255 if i < len(outlines) else 0)
         image = image.filter(ImageFilter.GaussianBlur(blur))
         mask = np.asarray(image, dtype=np.float32) / np.float32(255)
         return (slice(y0, y1), slice(x0, x1)), mask
