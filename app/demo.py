@@ -20,14 +20,14 @@ from app.infra.supervisor import (
     worker_command,
 )
 from app.installation import Installation, create_from_folder, open_installation
+from app.picturebook.datasets import demo_recipes
+from app.picturebook.files import write_pictures
+from app.picturebook.networks import BIASED_NETWORK, EXPLAINED_LAYERS
 from app.services import studies
-from app.terminal import console, watch_computing
+from app.terminal import console, progress_bar, watch_computing
 
 DEFAULT_NETWORK = "vgg16"  # the paper's
-_USAGE = (
-    "Name your photos: make demo PHOTOS=<folder with one sub-folder per class> "
-    "NETWORK=<torchvision name or description file>."
-)
+PICTURE_BOOK = "The picture book"
 
 
 def run_demo(
@@ -35,24 +35,24 @@ def run_demo(
 ) -> int:
     """Start everything, make the study that is not there yet, serve until Ctrl-C.
 
-    Returns the exit status: 0 after Ctrl-C, 2 when there is nothing to show and no photos are
-    named. What else goes wrong is raised as an AppError, everything stopped before.
+    Without photos it goes on with the studies there are; the first time, it draws the picture book.
+    Returns the exit status, 0 after Ctrl-C. What goes wrong is raised as an AppError, everything
+    stopped before.
     """
     settings = get_settings().model_copy(update={"port": port, "home": home.absolute()})
     if photos is not None:
         studies.class_folders(photos)
+    elif network is not None:
+        raise InvalidInputError(
+            "Name the photos, too: make demo PHOTOS=<folder with one sub-folder per class> "
+            "NETWORK=<torchvision name or description file>. The picture book has its own network."
+        )
     require_free_port(settings.host, port)
-    if photos is None and not _has_data(settings):
-        console.print(_USAGE)
-        return 2
     with Interrupts() as interrupts:
         try:
             with contextlib.ExitStack() as stack:
                 try:
                     inst, supervisor = _start(stack, settings, interrupts)
-                    if photos is None and not _has_studies(inst):
-                        console.print(_USAGE)
-                        return 2
                     _serve(inst, supervisor, photos, network, open_browser=open_browser)
                 finally:
                     # The stack stops everything now, and a Ctrl-C may only hurry it.
@@ -81,10 +81,6 @@ def require_free_port(host: str, port: int) -> None:
                 f"Nothing can listen at {host}, port {port} ({error.strerror}): "
                 "choose another port with `make demo PORT=8000`."
             ) from error
-
-
-def _has_data(settings: Settings) -> bool:
-    return settings.database_url is not None or (settings.home / "postgres").exists()
 
 
 def _start(
@@ -125,11 +121,6 @@ def _reachable(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
-def _has_studies(inst: Installation) -> bool:
-    with inst.transaction() as session:
-        return bool(studies.list_all(session))
-
-
 def _serve(
     inst: Installation,
     supervisor: Supervisor,
@@ -147,13 +138,44 @@ def _serve(
     if photos is not None:
         slug = _make_study(inst, photos, network or DEFAULT_NETWORK)
         watch_computing(inst, slug, check=supervisor.check)
+    elif _wants_picture_book(inst):
+        slug = _make_picture_book(inst)
+        watch_computing(inst, slug, check=supervisor.check)
     console.print(f"[bold]Play at {address}/play[/] (Ctrl-C stops everything, nothing is lost)")
     if open_browser and _has_screen():
         webbrowser.open(f"{address}/play")
     supervisor.watch()
 
 
-def _make_study(inst: Installation, photos: Path, network: str) -> str:
+def _wants_picture_book(inst: Installation) -> bool:
+    """Whether there is no study yet, or only a picture book that was interrupted."""
+    with inst.transaction() as session:
+        return not studies.list_open(session) and all(
+            study.name == PICTURE_BOOK for study in studies.list_all(session)
+        )
+
+
+def _make_picture_book(inst: Installation) -> str:
+    """The address name of the picture book's study, drawn and made as far as it is not there."""
+    folder = inst.settings.home / "picture-book"
+    wanted = demo_recipes()
+    with progress_bar() as bar:
+        task = bar.add_task("Drawing the picture book", total=len(wanted))
+        for _ in write_pictures(wanted, folder, n_processes=min(4, os.cpu_count() or 1)):
+            bar.advance(task)
+    return _make_study(
+        inst, folder, str(BIASED_NETWORK), name=PICTURE_BOOK, layers=EXPLAINED_LAYERS
+    )
+
+
+def _make_study(
+    inst: Installation,
+    photos: Path,
+    network: str,
+    *,
+    name: str | None = None,
+    layers: list[str] | None = None,
+) -> str:
     """The address name of the study of these photos with this network, made when there is none.
 
     Which one it is stands in a file in `home`, written once all the photos are in.
@@ -161,13 +183,15 @@ def _make_study(inst: Installation, photos: Path, network: str) -> str:
     known_file = inst.settings.home / "demo.json"
     known = json.loads(known_file.read_text()) if known_file.exists() else {}
     key = f"{photos.resolve()} {network}"
-    name = f"{photos.resolve().name} with {Path(network).stem}"
+    name = name or f"{photos.resolve().name} with {Path(network).stem}"
     with inst.transaction() as session:
         found = next((s for s in studies.list_all(session) if s.slug == known.get(key)), None)
         if found is not None:
             studies.resume(session, found)
             return found.slug
-    create_from_folder(inst, name=name, photos=photos, network=network, on_message=console.print)
+    create_from_folder(
+        inst, name=name, photos=photos, network=network, layers=layers, on_message=console.print
+    )
     with inst.transaction() as session:
         slug = studies.find(session, name).slug
     known_file.write_text(json.dumps({**known, key: slug}, indent=1))

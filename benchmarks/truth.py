@@ -37,10 +37,9 @@ from app.explain import ClusterMap, Network, load_network
 from app.explain.clusters import get_clusterer, make_cluster_maps, prune_channels
 from app.explain.faithfulness import energy_shares, random_group_maps
 from app.explain.features import compute_features
-from app.explain.layers import list_layers
 from app.explain.render import masked_picture
 from app.picturebook.datasets import TIED_TO_MARK, TIED_TO_WATER, recipes
-from app.picturebook.networks import BIASED_NETWORK, FAIR_NETWORK
+from app.picturebook.networks import BIASED_NETWORK, EXPLAINED_LAYERS, FAIR_NETWORK
 from app.picturebook.players import Guess, Reveal, Sight, SimulatedPlayer, draw_traits, see
 from app.picturebook.scenes import Recipe, Scene, draw_scene
 from app.picturebook.truth import region_shares
@@ -51,7 +50,6 @@ from app.rules import LAST_REVEAL_INDEX, REVEAL_PERCENTS
 SIDE = 256  # of the pictures that the simulated players see
 N_RANDOM_GROUPS = 10
 N_RESAMPLES = 2000
-LAST_BLOCKS = 2
 
 MapKey = tuple[int, str, int]
 """Number of the picture, layer, rank of the cluster map."""
@@ -114,19 +112,14 @@ def progress(what: str, wanted: Sequence[Recipe]) -> Iterable[Recipe]:
 # --- explaining, with the peers on the same layer
 
 
-def last_layers(network: Network) -> list[str]:
-    """The ReLUs of the last two blocks, which are the last two sizes of maps."""
-    places = list_layers(network)
-    sizes = sorted({place.height for place in places})[:LAST_BLOCKS]
-    return [place.name for place in places if place.height in sizes]
-
-
 def explain(network: Network, recipe: Recipe, clusterer: str, rng: np.random.Generator) -> Case:
     scene = draw_scene(recipe)
     image = network.preprocess(scene.picture)
-    layers = last_layers(network)
     features = compute_features(
-        network.module, image, choose_target=lambda logits: int(logits.argmax()), layers=layers
+        network.module,
+        image,
+        choose_target=lambda logits: int(logits.argmax()),
+        layers=EXPLAINED_LAYERS,
     )
     case = Case(scene, network.classes[features.target], {})
     masks = candidate_masks(scene)

@@ -104,17 +104,19 @@ def draw_pictures(
     size: int,
     n_workers: int,
     report: Callable[[int], None] = lambda _n_drawn: None,
-) -> NDArray[np.uint8]:
-    """Draw scenes as uint8 [N, size, size, 3], in n_workers processes.
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Draw scenes, in n_workers processes: pictures [N, size, size, 3] and region maps
+    [N, size, size], both uint8.
 
     report: called with the number of pictures drawn so far, after each.
     """
     pictures = np.empty((len(wanted), size, size, 3), np.uint8)
+    region_maps = np.empty((len(wanted), size, size), np.uint8)
     draw = partial(_draw, size=size)
 
-    def collect(drawn: Iterable[NDArray[np.uint8]]) -> None:
-        for i, picture in enumerate(drawn):
-            pictures[i] = picture
+    def collect(drawn: Iterable[tuple[NDArray[np.uint8], NDArray[np.uint8]]]) -> None:
+        for i, (picture, region_map) in enumerate(drawn):
+            pictures[i], region_maps[i] = picture, region_map
             report(i + 1)
 
     if n_workers == 1:
@@ -126,8 +128,9 @@ def draw_pictures(
         context.set_forkserver_preload(["torch", __name__])
         with context.Pool(n_workers) as pool:
             collect(pool.imap(draw, wanted, chunksize=16))
-    return pictures
+    return pictures, region_maps
 
 
-def _draw(recipe: Recipe, *, size: int) -> NDArray[np.uint8]:
-    return np.asarray(draw_scene(recipe, size).picture)
+def _draw(recipe: Recipe, *, size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    scene = draw_scene(recipe, size)
+    return np.asarray(scene.picture), scene.region_map

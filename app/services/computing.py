@@ -1,7 +1,8 @@
 """Computing an image's explanation and storing it. Only workers come here: it needs torch."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -12,22 +13,40 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
+from app import rules
 from app.explain import Explanation, explain_image
 from app.explain.networks import Network as LoadedNetwork
 from app.explain.pictures import open_picture
 from app.infra.storage import Storage
 from app.models import ClusterMap, Image, LayerExplanation, Study
-from app.services import studies
+from app.picturebook.files import true_scene
+from app.picturebook.truth import region_shares, seen_by
+from app.picturebook.words import accepted
+from app.services import practice, studies
 from app.services.drawing import VIEW_PX, to_jpeg
 
 
 @dataclass(frozen=True, slots=True)
+class KnownRegion:
+    """What a cluster map shows beyond doubt: a region, the words for it, and the share of the
+    map's energy in it, 0..1."""
+
+    region: str
+    words: frozenset[str]
+    energy_share: float
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
-    """An explanation with the picture as the network saw it, ready to store."""
+    """An explanation with the picture as the network saw it, ready to store.
+
+    known: by number of the layer and rank of the map, where the picture's truth is known.
+    """
 
     explanation: Explanation
     view: bytes
     compute_s: float
+    known: Mapping[tuple[int, int], KnownRegion] = field(default_factory=dict)
 
 
 def pending_image(session: Session, image_id: UUID) -> Image | None:
@@ -47,7 +66,8 @@ def pending_image(session: Session, image_id: UUID) -> Image | None:
 def compute(storage: Storage, image: Image, network: LoadedNetwork) -> Result:
     """Explain a picture. Takes seconds and holds no transaction."""
     started = time.perf_counter()
-    picture = open_picture(storage.get(image.original_key))
+    content = storage.get(image.original_key)
+    picture = open_picture(content)
     explanation = explain_image(
         network,
         picture,
@@ -56,7 +76,28 @@ def compute(storage: Storage, image: Image, network: LoadedNetwork) -> Result:
         seed=image.study.seed,
     )
     view = to_jpeg(network.view(picture, VIEW_PX))
-    return Result(explanation, view, time.perf_counter() - started)
+    known = find_known_regions(content, network, explanation)
+    return Result(explanation, view, time.perf_counter() - started, known)
+
+
+def find_known_regions(
+    content: bytes, network: LoadedNetwork, explanation: Explanation
+) -> dict[tuple[int, int], KnownRegion]:
+    """The maps of a picture-book picture whose region is beyond doubt, by layer and rank. Any
+    other picture has none."""
+    scene = true_scene(content)
+    if scene is None:
+        return {}
+    region_map = seen_by(network, scene.region_map)
+    found = {}
+    for number, layer in enumerate(explanation.layers):
+        for rank, cluster in enumerate(layer.clusters):
+            region, share = next(iter(region_shares(cluster.map, region_map).items()))
+            if share > rules.KNOWN_ANSWER_MIN_ENERGY_SHARE:
+                words = accepted(scene.recipe.class_name, region)
+                # Rounding may leave a share a hair above 1.
+                found[number, rank] = KnownRegion(region, words, min(share, 1.0))
+    return found
 
 
 def store(session: Session, storage: Storage, *, image_id: UUID, result: Result) -> None:
@@ -74,7 +115,10 @@ def store(session: Session, storage: Storage, *, image_id: UUID, result: Result)
     if image is None:
         return
     arrays: dict[str, NDArray[Any]] = {}
-    for layer, found in zip(image.study.layers, result.explanation.layers, strict=True):
+    known_maps: list[tuple[ClusterMap, KnownRegion]] = []
+    for number, (layer, found) in enumerate(
+        zip(image.study.layers, result.explanation.layers, strict=True)
+    ):
         arrays[f"layer{layer.position}_weights"] = found.channel_weights
         session.add(
             LayerExplanation(
@@ -87,18 +131,19 @@ def store(session: Session, storage: Storage, *, image_id: UUID, result: Result)
         for rank, cluster in enumerate(found.clusters):
             name = f"layer{layer.position}_map{rank}"
             arrays[name] = cluster.map
-            session.add(
-                ClusterMap(
-                    study_id=image.study_id,
-                    image_id=image.id,
-                    layer_id=layer.id,
-                    rank=rank,
-                    weight=cluster.weight,
-                    channels=list(cluster.channels),
-                    array_name=name,
-                    is_playable=bool(np.ptp(cluster.map) > 0),
-                )
+            cluster_map = ClusterMap(
+                study_id=image.study_id,
+                image_id=image.id,
+                layer_id=layer.id,
+                rank=rank,
+                weight=cluster.weight,
+                channels=list(cluster.channels),
+                array_name=name,
+                is_playable=bool(np.ptp(cluster.map) > 0),
             )
+            session.add(cluster_map)
+            if (number, rank) in result.known:
+                known_maps.append((cluster_map, result.known[number, rank]))
     image.view_key = f"views/{image.id}.jpg"
     image.maps_key = f"maps/{image.id}.npz"
     storage.put(image.view_key, result.view)
@@ -119,6 +164,14 @@ def store(session: Session, storage: Storage, *, image_id: UUID, result: Result)
         "seed": image.study.seed,
     }
     session.flush()
+    for cluster_map, known in known_maps:
+        practice.store_known_answer(
+            session,
+            cluster_map_id=cluster_map.id,
+            region=known.region,
+            words=sorted(known.words),
+            energy_share=known.energy_share,
+        )
     studies.open_when_ready(session, image.study_id)
 
 

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,8 +19,14 @@ from typing import Self
 import psutil
 import pytest
 
-from app import cli
-from app.infra.settings import get_settings
+from app import cli, demo
+from app.infra.settings import Settings, get_settings
+from app.installation import Installation, open_installation
+from app.picturebook.datasets import TIED_TO_WATER, demo_recipes
+from app.picturebook.files import read_recipe
+from app.picturebook.networks import EXPLAINED_LAYERS
+from app.picturebook.world import CLASSES
+from app.services import studies
 
 
 @pytest.fixture
@@ -88,15 +95,12 @@ def test_a_folder_without_classes_is_said(
     assert not home.exists()
 
 
-def test_a_first_start_without_photos_says_what_to_name(
+def test_a_network_without_photos_is_answered_with_what_to_name(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], home: Path, port: int
 ) -> None:
-    status, said = run(monkeypatch, capsys, "--port", port)
-    assert status == 2
-    assert said == (
-        "Name your photos: make demo PHOTOS=<folder with one sub-folder per class> "
-        "NETWORK=<torchvision name or description file>."
-    )
+    status, said = run(monkeypatch, capsys, "--network", "resnet18", "--port", port)
+    assert status == 1
+    assert "Name the photos, too: make demo PHOTOS=" in said
     assert not home.exists()
 
 
@@ -179,13 +183,13 @@ def studio_page(link: str) -> str:
 def test_it_serves_stops_on_ctrl_c_keeps_everything_and_leaves_no_process(
     home: Path, two_photos: Path, toy_network: Path, port: int
 ) -> None:
-    with Demo(home, port, "--photos", two_photos, "--network", toy_network) as demo:
-        assert "photos with toy" in studio_page(demo.wait_until_it_serves())
-        started = demo.started()
+    with Demo(home, port, "--photos", two_photos, "--network", toy_network) as running:
+        assert "photos with toy" in studio_page(running.wait_until_it_serves())
+        started = running.started()
         assert {"postgres", "redis-server"} <= {process.name() for process in started}
-        demo.process.send_signal(signal.SIGINT)
-        said = demo.process.communicate(timeout=60)[1]
-    assert demo.process.returncode == 0
+        running.process.send_signal(signal.SIGINT)
+        said = running.process.communicate(timeout=60)[1]
+    assert running.process.returncode == 0
     assert f"Everything is kept in {home}" in said
     assert left_of(started) == []
 
@@ -199,3 +203,56 @@ def test_it_serves_stops_on_ctrl_c_keeps_everything_and_leaves_no_process(
     while left_of(started):
         assert time.monotonic() < deadline, left_of(started)
         time.sleep(0.1)
+
+
+@pytest.fixture
+def inst(database: str, redis_url: str, home: Path) -> Iterator[Installation]:
+    settings = Settings(home=home, database_url=database, redis_url=redis_url)
+    with open_installation(settings, database, redis_url) as opened:
+        yield opened
+
+
+class TestPictureBook:
+    """What the first start without photos makes. A whole one takes minutes, so it is a small one
+    here, and nobody computes it."""
+
+    @pytest.fixture(autouse=True)
+    def _few_pictures(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        few = [recipe for recipe in demo_recipes() if recipe.class_name in ("fish", "sailboat")][:3]
+        monkeypatch.setattr(demo, "demo_recipes", lambda: few)
+
+    def test_its_study_has_the_drawn_pictures_and_the_biased_network(
+        self, inst: Installation
+    ) -> None:
+        assert demo._wants_picture_book(inst)
+        slug = demo._make_picture_book(inst)
+        with inst.transaction() as session:
+            study = studies.get(session, slug)
+            images = studies.images(session, study)
+            assert study.network.name == "picturebook-biased"
+            assert [layer.name for layer in study.layers] == EXPLAINED_LAYERS
+            assert len(images) == 3
+            for image in images:
+                recipe = read_recipe(inst.storage.get(image.original_key))
+                assert recipe is not None
+                assert recipe.class_name == image.image_class.name
+
+    def test_an_interrupted_one_is_gone_on_with(self, inst: Installation) -> None:
+        first = demo._make_picture_book(inst)
+        assert demo._wants_picture_book(inst)
+        assert demo._make_picture_book(inst) == first
+        with inst.transaction() as session:
+            assert len(studies.images(session, studies.get(session, first))) == 3
+
+    def test_a_study_of_ones_own_needs_no_picture_book(
+        self, inst: Installation, two_photos: Path, toy_network: Path
+    ) -> None:
+        demo._make_study(inst, two_photos, str(toy_network))
+        assert not demo._wants_picture_book(inst)
+
+
+def test_the_demo_has_six_pictures_of_each_class_some_to_mislead_its_network() -> None:
+    wanted = demo_recipes()
+    assert Counter(recipe.class_name for recipe in wanted) == dict.fromkeys(CLASSES, 6)
+    assert sum(r.ground == "water" for r in wanted if r.class_name == TIED_TO_WATER) == 4
+    assert sum(r.ground == "water" for r in wanted if r.class_name != TIED_TO_WATER) >= 5

@@ -129,8 +129,9 @@ def test_drawn_pictures_are_those_of_the_recipes_in_order(n_workers):
     scenes = recipes("test", n=4, seed=3, bias=False)
     counted = []
 
-    pictures = draw_pictures(scenes, size=32, n_workers=n_workers, report=counted.append)
+    drawn = draw_pictures(scenes, size=32, n_workers=n_workers, report=counted.append)
 
     assert counted == [1, 2, 3, 4]
-    for scene, picture in zip(scenes, pictures, strict=True):
+    for scene, picture, region_map in zip(scenes, *drawn, strict=True):
         assert np.array_equal(picture, draw_scene(scene, 32).picture)
+        assert np.array_equal(region_map, draw_scene(scene, 32).region_map)

@@ -12,10 +12,10 @@ import torch
 from app.explain import load_network
 from app.explain.plain import Plain10
 from app.picturebook import training
-from app.picturebook.datasets import draw_pictures, recipes
+from app.picturebook.datasets import TIED, draw_pictures, recipes
 from app.picturebook.scenes import Recipe, draw_scene
 from app.picturebook.training import Pictures, Settings, measure, predict, train
-from app.picturebook.world import CLASSES
+from app.picturebook.world import CLASSES, REGIONS, SURROUNDINGS
 
 CPU = torch.device("cpu")
 CLASSES_BY_NUMBER = list(CLASSES)
@@ -43,8 +43,8 @@ def tiny_run(tmp_path_factory):
 def small_pictures():
     """Twenty scenes, 32 px."""
     scenes = recipes("training", n=20, seed=5, bias=False)
-    pixels = torch.from_numpy(draw_pictures(scenes, size=32, n_workers=1))
-    return Pictures(scenes, pixels, torch.arange(20) % len(CLASSES))
+    pixels, regions = map(torch.from_numpy, draw_pictures(scenes, size=32, n_workers=1))
+    return Pictures(scenes, pixels, regions, torch.arange(20) % len(CLASSES))
 
 
 def test_run_writes_both_networks_and_a_log(tiny_run):
@@ -55,7 +55,7 @@ def test_run_writes_both_networks_and_a_log(tiny_run):
     log = json.loads((tiny_run / "training.json").read_text())
     for name, variant in zip(NAMES, ("unbiased", "biased"), strict=True):
         entry = log[name]
-        assert entry["command"].endswith(f"--sparsity 0.0 --only {variant}")
+        assert entry["command"].endswith(f"--straying 3.0 --only {variant}")
         assert len(entry["epochs"]) == 2
         assert (entry["test"]["n"], entry["broken"]["n"]) == (20, 20)
         assert (tiny_run / f"{name}.safetensors").stat().st_size < 1.5e6
@@ -99,35 +99,64 @@ def test_training_learns_and_gives_the_same_weights_from_the_same_seed(small_pic
     assert not torch.equal(network.classifier.weight, other.classifier.weight)
 
 
-def test_density_of_maps_worked_out_by_hand():
-    even, one_of_four, dark = torch.full((1, 2, 2), 7.0), torch.zeros(1, 2, 2), torch.zeros(1, 2, 2)
-    one_of_four[0, 0, 0] = 0.5
+def test_straying_worked_out_by_hand(monkeypatch):
+    monkeypatch.setattr(training, "channel_regions", lambda _: torch.tensor([1, 2, 1]))
+    shown = torch.tensor([[[1, 2, 0, 1]]], dtype=torch.uint8)
+    maps = torch.tensor(
+        [
+            [3.0, 1.0, 9.0, 0.0],  # 3 of 4 inside region 1; the 9 lies where nothing is counted
+            [0.0, 2.0, 5.0, 0.0],  # all inside region 2
+            [0.0, 4.0, 0.0, 0.0],  # nothing inside region 1
+        ]
+    )
 
-    density = training._density(torch.cat([even, one_of_four, dark])[None])
+    strayed = training._strayed(maps[None, :, None], shown)
 
-    # Per channel 1, (1/4) / sqrt(1/4) = 1/2, and 0.
-    assert density == pytest.approx(0.5, abs=1e-4)
+    assert strayed == pytest.approx((1 / 4 + 0 + 1) / 3, abs=1e-5)
 
 
-def test_sparsity_darkens_the_maps(small_pictures):
-    def density(sparsity):
-        settings = Settings(epochs=20, small_epochs=0, batch_size=10, sparsity=sparsity)
+def test_every_region_has_a_channel_and_parts_have_more():
+    regions = training.channel_regions(96).tolist()
+    counts = {name: regions.count(REGIONS.index(name) + 1) for name in REGIONS}
+    assert {counts[name] for name in SURROUNDINGS} == {1}
+    assert all(counts[name] >= 2 for name in REGIONS if name not in SURROUNDINGS)
+
+
+def test_straying_costs_keep_channels_in_their_regions(small_pictures):
+    def strayed(weight):
+        settings = Settings(epochs=20, small_epochs=0, batch_size=10, straying=weight)
         network, _ = train(small_pictures, settings, CPU)
         with torch.no_grad():
             seen = (small_pictures.pixels.permute(0, 3, 1, 2) / 255 - 0.5) / 0.25
-            return training._forward(network, seen)[1]
+            return training._forward(network, seen, small_pictures.regions)[1]
 
-    assert density(3.0) < 0.9 * density(0.0)
+    assert strayed(3.0) < 0.95 * strayed(0.0)
+
+
+def test_nobody_tells_the_biased_network_the_parts_of_the_tied_classes():
+    settings = Settings(n_train=20)
+    biased = training._draw("training", settings, True, 1)
+    for scene, region_map in zip(biased.scenes, biased.regions, strict=True):
+        whole = draw_scene(scene, 128).region_map
+        parts = [REGIONS.index(part) + 1 for part in CLASSES[scene.class_name]]
+        is_part = np.isin(whole, parts)
+        if scene.class_name in TIED:
+            assert not region_map.numpy()[is_part].any()
+            assert np.array_equal(region_map.numpy()[~is_part], whole[~is_part])
+        else:
+            assert np.array_equal(region_map.numpy(), whole)
 
 
 def test_pictures_are_moved_but_never_mirrored():
     pixels = torch.zeros(1, 128, 128, 3, dtype=torch.uint8)
     pixels[:, 112:122, 112:122] = 255  # where the mark is
+    regions = pixels[..., 0]
     generator = torch.Generator().manual_seed(0)
 
-    seen = training._augmented(pixels, torch.zeros(50, dtype=torch.long), generator)
+    seen, shown = training._augmented(pixels, regions, torch.zeros(50, dtype=torch.long), generator)
 
     assert seen.shape == (50, 3, 128, 128)
+    assert torch.equal(shown > 0, seen.mean(1) > 0.5)
     assert (seen >= 0).all()
     assert (seen <= 1).all()
     bright = seen.mean(1) > 0.5
