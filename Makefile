@@ -50,13 +50,14 @@ format: install ## Format the code and mend what can be mended
 	$(BIN)/ruff format
 
 bench: install ## Run every benchmark
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group bench
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
 
 picturebook: install ## Draw the picture book and train its networks anew (under an hour)
 	@$(BIN)/python -m app.picturebook.training $(ARGS)
 
 screenshots: install ## Take the README's screenshots anew
-	@scripts/test tests/walkthroughs -k drawn
+	@scripts/test tests/walkthroughs/test_picture_book.py
 	$(BIN)/python scripts/readme-pictures
 
 constraints: install ## Write the installed versions to constraints.txt

@@ -51,20 +51,24 @@ SIDE = 256  # of the pictures that the simulated players see
 N_RANDOM_GROUPS = 10
 N_RESAMPLES = 2000
 
+METHODS = ("cluster maps", "Grad-CAM", "random channels", "random kept channels")
+"""Random groups have as many channels as the cluster they stand for: drawn from all channels of the
+layer, which have no say in their weight and are merged evenly; or from those that pruning kept, and
+merged by their weights, so that they differ from clusters in the grouping alone."""
+
 MapKey = tuple[int, str, int]
 """Number of the picture, layer, rank of the cluster map."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One explained picture. ours, cams, randoms: localisation by layer, 0..1."""
+    """One explained picture. located: by layer the energy share of the best part, 0..1, for each of
+    METHODS."""
 
     scene: Scene
     said: str
     clusters: dict[str, tuple[ClusterMap, ...]]
-    ours: dict[str, float] = field(default_factory=dict)
-    cams: dict[str, float] = field(default_factory=dict)
-    randoms: dict[str, float] = field(default_factory=dict)
+    located: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property
     def class_name(self) -> str:
@@ -135,33 +139,31 @@ def explain(network: Network, recipe: Recipe, clusterer: str, rng: np.random.Gen
         case.clusters[layer.name] = clusters
         if not clusters:
             continue
+        kept = prune_channels(percent)
+        groups = {
+            "random channels": (layer.maps, np.ones(len(layer.maps))),
+            "random kept channels": (layer.maps[kept], percent[kept]),
+        }
+        found = {"cluster maps": [best_share(cluster.map, masks) for cluster in clusters]}
+        for method, (maps, weights) in groups.items():
+            found[method] = [
+                np.mean(
+                    [
+                        best_share(one, masks)
+                        for one in random_group_maps(
+                            maps, weights, len(cluster.channels), n_groups=N_RANDOM_GROUPS, rng=rng
+                        )
+                    ]
+                )
+                for cluster in clusters
+            ]
         weights = [cluster.weight for cluster in clusters]
-        case.ours[layer.name] = float(
-            np.average([best_share(cluster.map, masks) for cluster in clusters], weights=weights)
-        )
-        case.randoms[layer.name] = float(
-            np.average(
-                [
-                    np.mean(
-                        [
-                            best_share(one, masks)
-                            for one in random_group_maps(
-                                layer.maps,
-                                percent,
-                                len(cluster.channels),
-                                n_groups=N_RANDOM_GROUPS,
-                                rng=rng,
-                            )
-                        ]
-                    )
-                    for cluster in clusters
-                ],
-                weights=weights,
-            )
-        )
+        located = {
+            method: float(np.average(shares, weights=weights)) for method, shares in found.items()
+        }
         with GradCAM(network.module, [network.module.get_submodule(layer.name)]) as grad_cam:
             cam = grad_cam(image[None], [ClassifierOutputTarget(features.target)])[0]
-        case.cams[layer.name] = best_share(cam, masks)
+        case.located[layer.name] = {**located, "Grad-CAM": best_share(cam, masks)}
     return case
 
 
@@ -244,24 +246,25 @@ def play_round(
 
 def localisation_table(cases: Sequence[Case], rng: np.random.Generator) -> list[str]:
     lines = [
-        "Localisation: share of the energy inside the best part, in percent; mean over pictures",
-        "with its 95 % interval.",
+        "Localisation: share of the energy inside the best part, in percent, and how many times",
+        "that of random groups it is; mean over pictures with its 95 % interval.",
         "",
-        "| layer | cluster maps | Grad-CAM | random groups | maps / random |",
-        "|---|---|---|---|---|",
+        f"| layer | {' | '.join(METHODS)} | / random | / random kept |",
+        "|---|---|---|---|---|---|---|",
     ]
     for layer in cases[0].clusters:
-        of_layer = [case for case in cases if layer in case.ours]
-        ours = np.array([case.ours[layer] for case in of_layer])
-        cams = np.array([case.cams[layer] for case in of_layer])
-        randoms = np.array([case.randoms[layer] for case in of_layer])
-        ratio = interval(
-            lambda chosen, a=ours, b=randoms: float(a[chosen].mean() / b[chosen].mean()),
-            len(ours),
-            rng,
-        )
-        columns = [percent_of(values, rng) for values in (ours, cams, randoms)]
-        lines.append(f"| `{layer}` | {' | '.join(columns)} | {shown(ratio, 2)} |")
+        located = [case.located[layer] for case in cases if layer in case.located]
+        values = {method: np.array([one[method] for one in located]) for method in METHODS}
+        columns = [percent_of(values[method], rng) for method in METHODS]
+        for method in ("random channels", "random kept channels"):
+            ours, other = values["cluster maps"], values[method]
+            times = interval(
+                lambda chosen, a=ours, b=other: float(a[chosen].mean() / b[chosen].mean()),
+                len(located),
+                rng,
+            )
+            columns.append(shown(times, 2))
+        lines.append(f"| `{layer}` | {' | '.join(columns)} |")
     return lines
 
 
@@ -278,17 +281,16 @@ def naming_table(
         "|---|---|---|---|---|",
     ]
     found = [
-        (number, layer, share, is_named_right(case, concepts.get((number, layer, rank), ())))
+        (layer, *judge(case, cluster, concepts.get((number, layer, rank), ())))
         for number, case in enumerate(cases)
         for layer, clusters in case.clusters.items()
         for rank, cluster in enumerate(clusters)
-        for share, is_named_right in [judge(case, cluster)]
     ]
     for wanted in [*cases[0].clusters, None]:
-        rows = [row for row in found if wanted in (row[1], None)]
+        rows = [row for row in found if wanted in (row[0], None)]
         columns = []
         for least in (0.0, 0.5, 0.6):
-            right = np.array([named for *_, share, named in rows if share > least], float)
+            right = np.array([named for _, share, named in rows if share > least], float)
             columns.append(percent_of(right, rng) if len(right) else "–")
         name = f"`{wanted}`" if wanted else "all"
         lines.append(f"| {name} | {len(rows)} | {' | '.join(columns)} |")
@@ -296,16 +298,13 @@ def naming_table(
 
 
 def judge(
-    case: Case, cluster: ClusterMap
-) -> tuple[float, Callable[[Sequence[ConceptScore[str]]], bool]]:
-    """The energy share of the map's main region, and whether scores name it first."""
+    case: Case, cluster: ClusterMap, scores: Sequence[ConceptScore[str]]
+) -> tuple[float, bool]:
+    """The energy share of the map's main region, and whether the map's scores name it first."""
     region, share = next(iter(region_shares(cluster.map, case.scene.region_map).items()))
-
-    def is_named_right(scores: Sequence[ConceptScore[str]]) -> bool:
-        best = best_concepts(scores)
-        return bool(best) and names(best[0], class_name=case.class_name, region=region)
-
-    return share, is_named_right
+    best = best_concepts(scores)
+    named = bool(best) and names(best[0], class_name=case.class_name, region=region)
+    return share, named
 
 
 def bias_table(

@@ -49,7 +49,7 @@ def _cover(masks: NDArray[np.bool_], height: int, width: int) -> NDArray[np.floa
 
 def random_group_maps(
     maps: FloatArray,
-    percent: FloatArray,
+    weights: FloatArray,
     n_channels: int,
     *,
     n_groups: int,
@@ -57,12 +57,8 @@ def random_group_maps(
 ) -> list[NDArray[np.float32]]:
     """Maps of random groups of channels, to compare a cluster map of `n_channels` channels with.
 
-    maps: [C, H, W]; percent: [C]. Each group is drawn without repetition from all channels of the
-    layer and merged as a cluster is (by channel weight; evenly when all its weights are 0).
+    maps: [C, H, W], the channels to draw from, each group without repetition; weights: [C], > 0, by
+    which a group is merged, as a cluster is by its channel weights.
     """
-    found = []
-    for _ in range(n_groups):
-        group = rng.choice(len(maps), size=n_channels, replace=False)
-        weights = percent[group]
-        found.append(merge_maps(maps[group], weights if weights.sum() > 0 else weights + 1))
-    return found
+    groups = [rng.choice(len(maps), size=n_channels, replace=False) for _ in range(n_groups)]
+    return [merge_maps(maps[group], weights[group]) for group in groups]

@@ -65,11 +65,6 @@ class TestRandomGroups:
         (whole,) = random_group_maps(maps, percent, 4, n_groups=1, rng=np.random.default_rng(0))
         assert whole.tolist() == [[1.0, 0.0]]
 
-    def test_channels_without_weight_count_evenly(self) -> None:
-        maps = np.eye(2)[:, None, :]
-        (both,) = random_group_maps(maps, np.zeros(2), 2, n_groups=1, rng=np.random.default_rng(0))
-        assert both.tolist() == [[0.0, 0.0]]
-
     def test_the_same_generator_gives_the_same_groups(self) -> None:
         maps = np.random.default_rng(1).random((8, 3, 3))
         percent = np.full(8, 12.5)
