@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from math import exp, log
 
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ def test_run_writes_both_networks_and_a_log(tiny_run):
     log = json.loads((tiny_run / "training.json").read_text())
     for name, variant in zip(NAMES, ("unbiased", "biased"), strict=True):
         entry = log[name]
-        assert entry["command"].endswith(f"--straying 3.0 --only {variant}")
+        assert entry["command"].endswith(f"--binding 1.0 --only {variant}")
         assert len(entry["epochs"]) == 2
         assert (entry["test"]["n"], entry["broken"]["n"]) == (20, 20)
         assert (tiny_run / f"{name}.safetensors").stat().st_size < 1.5e6
@@ -99,20 +100,21 @@ def test_training_learns_and_gives_the_same_weights_from_the_same_seed(small_pic
     assert not torch.equal(network.classifier.weight, other.classifier.weight)
 
 
-def test_straying_worked_out_by_hand(monkeypatch):
-    monkeypatch.setattr(training, "channel_regions", lambda _: torch.tensor([1, 2, 1]))
-    shown = torch.tensor([[[1, 2, 0, 1]]], dtype=torch.uint8)
-    maps = torch.tensor(
-        [
-            [3.0, 1.0, 9.0, 0.0],  # 3 of 4 inside region 1; the 9 lies where nothing is counted
-            [0.0, 2.0, 5.0, 0.0],  # all inside region 2
-            [0.0, 4.0, 0.0, 0.0],  # nothing inside region 1
-        ]
+def test_misbinding_worked_out_by_hand():
+    # Four pixels of the first region and one that is not counted, in which a channel is lit.
+    shown = torch.tensor([[[1, 1, 1, 1, 0]]], dtype=torch.uint8)
+    n_regions, own = len(REGIONS), training.channel_regions(64) == 1
+    dark = torch.zeros(1, 64, 1, 5)
+    bound, elsewhere = dark.clone(), dark.clone()
+    bound[:, own, :, :4] = 1.0
+    elsewhere[:, own, :, 4] = 7.0
+
+    assert training._misbound(dark, shown) == pytest.approx(log(n_regions), rel=1e-4)
+    assert training._misbound(elsewhere, shown) == pytest.approx(log(n_regions), rel=1e-4)
+    # A logit of 4 against 0 for all others, and the cost of each lit channel.
+    assert training._misbound(bound, shown) == pytest.approx(
+        log(1 + (n_regions - 1) * exp(-4)) + 0.03 * int(own.sum()), rel=1e-4
     )
-
-    strayed = training._strayed(maps[None, :, None], shown)
-
-    assert strayed == pytest.approx((1 / 4 + 0 + 1) / 3, abs=1e-5)
 
 
 def test_every_region_has_a_channel_and_parts_have_more():
@@ -122,15 +124,15 @@ def test_every_region_has_a_channel_and_parts_have_more():
     assert all(counts[name] >= 2 for name in REGIONS if name not in SURROUNDINGS)
 
 
-def test_straying_costs_keep_channels_in_their_regions(small_pictures):
-    def strayed(weight):
-        settings = Settings(epochs=20, small_epochs=0, batch_size=10, straying=weight)
+def test_binding_brings_channels_to_their_regions(small_pictures):
+    def misbound(weight):
+        settings = Settings(epochs=20, small_epochs=0, batch_size=10, binding=weight)
         network, _ = train(small_pictures, settings, CPU)
         with torch.no_grad():
             seen = (small_pictures.pixels.permute(0, 3, 1, 2) / 255 - 0.5) / 0.25
             return training._forward(network, seen, small_pictures.regions)[1]
 
-    assert strayed(3.0) < 0.95 * strayed(0.0)
+    assert misbound(1.0) < 0.8 * misbound(0.0)
 
 
 def test_nobody_tells_the_biased_network_the_parts_of_the_tied_classes():
