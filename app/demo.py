@@ -141,6 +141,7 @@ def _serve(
     elif _wants_picture_book(inst):
         slug = _make_picture_book(inst)
         watch_computing(inst, slug, check=supervisor.check)
+        console.print(f'Words at once, of simulated players: layerplay simulate "{PICTURE_BOOK}"')
     console.print(f"[bold]Play at {address}/play[/] (Ctrl-C stops everything, nothing is lost)")
     if open_browser and _has_screen():
         webbrowser.open(f"{address}/play")

@@ -35,13 +35,13 @@ def known_answer(site: Site) -> tuple[str, str]:
     """The class and a word for what the open practice round shows."""
     with site.sessions() as session:
         row = session.execute(
-            select(KnownAnswer.words, Image.file_name)
+            select(KnownAnswer.region, Image.file_name)
             .join(Round, Round.cluster_map_id == KnownAnswer.cluster_map_id)
             .join(Round.cluster_map)
             .join(ClusterMap.image)
             .where(Round.status == "open", Round.practice)
         ).one()
-        return row.file_name.partition("-")[0], row.words[0]
+        return row.file_name.partition("-")[0], row.region
 
 
 def test_picture_book(
