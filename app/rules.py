@@ -30,6 +30,10 @@ KNOWN_ANSWER_MIN_ENERGY_SHARE = 0.6
 """An answer counts as known when more than this share (0..1) of a map's energy lies in one part of
 the picture. With three fifths there, all other parts together cannot be what the map shows."""
 
+KNOWN_ANSWER_MIN_LIT_SHARE = 0.5
+"""And more than this share of what is lit, at every step of the reveal ladder, must be that region:
+a player can only name what they are shown."""
+
 MAX_LABELS_PER_ROUND = 5
 """More would be a list of guesses rather than what the player saw."""
 

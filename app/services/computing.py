@@ -17,11 +17,13 @@ from app import rules
 from app.explain import Explanation, explain_image
 from app.explain.networks import Network as LoadedNetwork
 from app.explain.pictures import open_picture
+from app.explain.render import reveal_mask
 from app.infra.storage import Storage
 from app.models import ClusterMap, Image, LayerExplanation, Study
 from app.picturebook.files import true_scene
 from app.picturebook.truth import region_shares, seen_by
 from app.picturebook.words import accepted
+from app.picturebook.world import REGIONS
 from app.services import practice, studies
 from app.services.drawing import VIEW_PX, to_jpeg
 
@@ -93,11 +95,26 @@ def find_known_regions(
     for number, layer in enumerate(explanation.layers):
         for rank, cluster in enumerate(layer.clusters):
             region, share = next(iter(region_shares(cluster.map, region_map).items()))
-            if share > rules.KNOWN_ANSWER_MIN_ENERGY_SHARE:
+            if share > rules.KNOWN_ANSWER_MIN_ENERGY_SHARE and _is_what_is_lit(
+                region, cluster.map, region_map
+            ):
                 words = accepted(scene.recipe.class_name, region)
                 # Rounding may leave a share a hair above 1.
                 found[number, rank] = KnownRegion(region, words, min(share, 1.0))
     return found
+
+
+def _is_what_is_lit(
+    region: str, cluster_map: NDArray[np.floating[Any]], region_map: NDArray[np.uint8]
+) -> bool:
+    """Whether most of what players see is this region, at every step of the reveal ladder. A map
+    may have most of its energy spread over the sea and yet its brightest spot on the boat."""
+    of_region = region_map == REGIONS.index(region) + 1
+    for percent in rules.REVEAL_PERCENTS:
+        lit = reveal_mask(cluster_map, percent=percent, size=len(region_map))
+        if lit[of_region].sum() <= rules.KNOWN_ANSWER_MIN_LIT_SHARE * lit.sum():
+            return False
+    return True
 
 
 def store(session: Session, storage: Storage, *, image_id: UUID, result: Result) -> None:
