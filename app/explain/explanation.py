@@ -209,8 +209,8 @@ def explain_image(
     classes = known.classes if known else None
     features = compute_features(
         module,
-        _as_tensor(known, image),
-        choose_target=_target_chooser(target, classes),
+        as_tensor(known, image),
+        choose_target=target_chooser(target, classes),
         layers=layers,
     )
     return Explanation(
@@ -242,7 +242,8 @@ def _explain_layer(layer: LayerFeatures, clusterer: Clusterer, seed: int) -> Lay
     )
 
 
-def _as_tensor(network: Network | None, image: Image.Image | Tensor) -> Tensor:
+def as_tensor(network: Network | None, image: Image.Image | Tensor) -> Tensor:
+    """The image [3, H, W] as the module takes it. Raises ValueError where nothing says how."""
     if isinstance(image, Tensor):
         return image
     if network is None:
@@ -253,9 +254,11 @@ def _as_tensor(network: Network | None, image: Image.Image | Tensor) -> Tensor:
     return network.preprocess(image)
 
 
-def _target_chooser(
+def target_chooser(
     target: int | str | None, classes: tuple[str, ...] | None
 ) -> Callable[[NDArray[np.float64]], int]:
+    """A function from logits [K] to the index of the class meant; None means the highest logit."""
+
     def choose(logits: NDArray[np.float64]) -> int:
         if target is None:
             return int(logits.argmax())

@@ -1,0 +1,65 @@
+"""What a layer answers to many pictures: its activations, and the logit's gradients there.
+
+Raw numbers for tests of concepts (app.concepts.tcav) and for prototypes.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from app.explain.explanation import as_tensor, target_chooser
+from app.explain.layers import resolve_places
+from app.explain.networks import Network
+from app.explain.recording import record
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerResponses:
+    """activations, gradients: [n, C, H, W] of one layer, in the order of the pictures.
+
+    gradients: of the target's logit, per unit of activation; 0 where it does not depend on the
+    layer.
+    """
+
+    activations: NDArray[np.floating]
+    gradients: NDArray[np.floating]
+
+
+def layer_responses(
+    network: Network | nn.Module,
+    images: Iterable[Image.Image | Tensor],
+    *,
+    layer: str,
+    target: int | str | None = None,
+) -> LayerResponses:
+    """One forward and one backward pass per picture; the network is left as it was found.
+
+    images: at least one, of one size, as explain_image takes them. layer: a module's dotted path.
+    target: index or name of the class whose logit is differentiated; None takes each picture's
+    predicted class. Raises LayerError and ValueError as explain_image does.
+    """
+    known = network if isinstance(network, Network) else None
+    module = network.module if isinstance(network, Network) else network
+    choose = target_chooser(target, known.classes if known else None)
+    activations, gradients = [], []
+    for image in images:
+        recording = record(module, as_tensor(known, image), keep=[layer])
+        (place,) = resolve_places(recording, [layer])
+        logits = recording.logits.detach().double().cpu().numpy()
+        with torch.inference_mode(False), torch.enable_grad():
+            (gradient,) = torch.autograd.grad(
+                recording.logits[choose(logits)], [place.edge], allow_unused=True
+            )
+        assert place.value is not None
+        activations.append(place.value.cpu().numpy())
+        gradients.append(
+            np.zeros_like(activations[-1]) if gradient is None else gradient[0].cpu().numpy()
+        )
+    if not activations:
+        raise ValueError("At least one picture is needed.")
+    return LayerResponses(np.stack(activations), np.stack(gradients))
