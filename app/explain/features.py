@@ -50,7 +50,7 @@ def compute_features(
 ) -> Features:
     """Run the network once forward and once backward; it is left as it was found.
 
-    image: float [3, H, W]. choose_target: the class to explain, given the logits [K].
+    image: float [C, H, W]. choose_target: the class to explain, given the logits [K].
     layers: names of modules; None takes the default layers. Raises LayerError for a layer that is
     unknown or has no maps, ValueError when the image, the logits, the maps or the gradients are
     not finite.

@@ -16,16 +16,21 @@ ACTIVATIONS: Final = frozenset(
         "ReluBackward0",
         "HardtanhBackward0",  # ReLU6
         "LeakyReluBackward0",
+        "LeakyReluBackward1",  # a 1 where it overwrites its input in place
         "PreluKernelBackward0",
         "RreluWithNoiseBackward0",
+        "RreluWithNoiseBackward1",
         "EluBackward0",  # SELU too
+        "EluBackward1",
         "CeluBackward0",
+        "CeluBackward1",
         "SiluBackward0",
         "GeluBackward0",
         "MishBackward0",
         "HardswishBackward0",
         "SoftplusBackward0",
         "ThresholdBackward0",
+        "ThresholdBackward1",
         "ClampBackward1",
         "ClampMinBackward0",
         "MaximumBackward0",
@@ -80,11 +85,12 @@ class Recording:
 
 
 def record(module: nn.Module, image: Tensor, *, keep: Sequence[str] | None) -> Recording:
-    """Run `module` once on `image` [3, H, W], in eval mode, and leave it as it was found.
+    """Run `module` once on `image` [C, H, W], in eval mode, and leave it as it was found.
 
     keep: names of the modules whose outputs are copied (a ":n" behind a name is ignored); None
     copies everything that could be a default layer. Raises ValueError when the image or the
-    logits are not finite, or when the module gives no logits [1, K] that depend on the picture.
+    logits are not finite, naming where in the network it began, or when the module gives no logits
+    (see logits_of) that depend on the picture.
     """
     _check_image(image)
     # Gradients are wanted whatever the caller has switched off.
@@ -96,8 +102,20 @@ def record(module: nn.Module, image: Tensor, *, keep: Sequence[str] | None) -> R
         observer = _Observer(recording, keep)
         with observer.watching(module):
             output = module(batch)
-        recording.logits = _check_logits(output)
+        recording.logits = _check_logits(module, leaf, output)
     return recording
+
+
+def logits_of(output: Any) -> Tensor:
+    """The logits [B, K] in what a network returned, K >= 2.
+
+    Logits are taken as they are, from the entry named `logits` of an object or a mapping, from a
+    mapping's only entry [B, K], or as the first entry [B, K] of a tuple. A single logit [B, 1] says
+    yes or no by its sign: it becomes the logits -y/2 and y/2 of class 0, no, and class 1, yes,
+    whose softmax is the sigmoid of y. Raises ValueError when there are no logits or several.
+    """
+    logits = _find_logits(output)
+    return torch.cat([-logits / 2, logits / 2], dim=1) if logits.shape[1] == 1 else logits
 
 
 def call_number(name: str) -> tuple[str, int | None]:
@@ -213,7 +231,7 @@ def _describe(output: Any) -> str:
 def _check_image(image: Tensor) -> None:
     if image.ndim != 3 or not image.is_floating_point():
         raise ValueError(
-            f"The image must be a float tensor [3, H, W], not {image.dtype} {list(image.shape)}."
+            f"The image must be a float tensor [C, H, W], not {image.dtype} {list(image.shape)}."
         )
     if not torch.isfinite(image).all():
         raise ValueError("The image holds values that are NaN or infinite.")
@@ -226,11 +244,67 @@ def _like_parameters(image: Tensor, module: nn.Module) -> Tensor:
     return image
 
 
-def _check_logits(output: Any) -> Tensor:
-    if not isinstance(output, Tensor) or output.ndim != 2 or output.shape[0] != 1:
+def _find_logits(output: Any) -> Tensor:
+    if _are_logits(output):
+        found: Tensor = output
+        return found
+    named = output.get("logits") if isinstance(output, Mapping) else getattr(output, "logits", None)
+    if isinstance(named, Tensor) and _are_logits(named):
+        return named
+    if isinstance(output, Mapping):
+        candidates = [key for key, value in output.items() if _are_logits(value)]
+        if len(candidates) > 1:
+            raise ValueError(
+                f"The network returned several outputs [B, K] ({', '.join(map(str, candidates))}) "
+                "and none is named logits; wrap it so that it returns the logits alone."
+            )
+        entries = [output[key] for key in candidates]
+    else:
+        entries = [one for one in output if _are_logits(one)] if isinstance(output, tuple) else []
+    if not entries:
         raise ValueError(f"The network must return logits [1, K], but gave {_describe(output)}.")
-    if not torch.isfinite(output).all():
-        raise ValueError("The network's logits are NaN or infinite for this image.")
-    if not output.requires_grad:
+    first: Tensor = entries[0]
+    return first
+
+
+def _are_logits(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.ndim == 2 and value.shape[1] > 0
+
+
+def _check_logits(module: nn.Module, image: Tensor, output: Any) -> Tensor:
+    logits = logits_of(output)
+    if len(logits) != 1:
+        raise ValueError(f"The network must return logits [1, K], but gave {_describe(output)}.")
+    if not torch.isfinite(logits).all():
+        began = _where_it_began(module, image)
+        raise ValueError(f"The network's logits are NaN or infinite for this image; {began}.")
+    if not logits.requires_grad:
         raise ValueError("The network's logits do not depend on the image through gradients.")
-    return output[0]
+    return logits[0]
+
+
+def _where_it_began(module: nn.Module, image: Tensor) -> str:
+    """Which weight, or else which module, is the first to be NaN or infinite."""
+    for name, weight in [*module.named_parameters(), *module.named_buffers()]:
+        if torch.isnan(weight).any():
+            return f"its weight {name!r} holds NaN"
+    broken: list[str] = []
+
+    def look(path: str) -> Any:
+        def on_output(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            if isinstance(output, Tensor) and not torch.isfinite(output).all():
+                broken.append(path)
+
+        return on_output
+
+    handles = [
+        part.register_forward_hook(look(path)) for path, part in module.named_modules() if path
+    ]
+    try:
+        with torch.no_grad():
+            module(image.detach().unsqueeze(0).clone())
+    finally:
+        for handle in handles:
+            handle.remove()
+    # Inner modules end before those around them, so the first is the innermost.
+    return f"it begins in {broken[0]!r}" if broken else "its modules' outputs are finite"

@@ -1,5 +1,8 @@
 """One forward and one backward pass, whatever the network does inside, and nothing left behind."""
 
+from collections import namedtuple
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -188,12 +191,31 @@ def test_image_with_nan_is_named():
         explain_image(Toy(), image)
 
 
-def test_logits_that_are_nan_are_named():
+def test_logits_that_are_nan_are_named_with_the_weight_that_is():
     toy = Toy()
     toy.head.weight.data[0, 0] = torch.nan
 
-    with pytest.raises(ValueError, match="logits are NaN"):
+    with pytest.raises(ValueError, match=r"logits are NaN .*; its weight 'head.weight' holds NaN"):
         explain_image(toy, IMAGE)
+
+
+def test_logits_that_are_nan_are_named_with_the_layer_where_it_begins():
+    class Dividing(Residual):
+        def forward(self, x):
+            x = self.block(self.stem(x) / 0)
+            return self.head(x.mean(dim=(2, 3)))
+
+    with pytest.raises(ValueError, match=r"it begins in 'block.conv1'"):
+        explain_image(seeded(Dividing), random_image())
+
+
+def test_logits_that_are_infinite_between_modules_are_named():
+    class Dividing(Toy):
+        def forward(self, x):
+            return super().forward(x) / 0
+
+    with pytest.raises(ValueError, match="its modules' outputs are finite"):
+        explain_image(Dividing(), IMAGE)
 
 
 def test_gradients_that_are_nan_are_named_with_their_layer():
@@ -210,7 +232,7 @@ def test_gradients_that_are_nan_are_named_with_their_layer():
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        (torch.zeros(1, 3, 4, 4), r"\[3, H, W\], not torch.float32 \[1, 3, 4, 4\]"),
+        (torch.zeros(1, 3, 4, 4), r"\[C, H, W\], not torch.float32 \[1, 3, 4, 4\]"),
         (torch.zeros(3, 4, 4, dtype=torch.uint8), "not torch.uint8"),
     ],
 )
@@ -222,6 +244,98 @@ def test_image_of_another_shape_or_type_is_refused(image, message):
 def test_network_without_logits_is_refused():
     with pytest.raises(ValueError, match=r"must return logits \[1, K\], but gave a tensor"):
         explain_image(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), random_image())
+
+
+Answer = namedtuple("Answer", ["logits", "aux"])
+ASIDE = torch.ones(1, 7)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda y: (y, ASIDE),
+        lambda y: (torch.tensor(0.5), y),
+        lambda y: Answer(y, ASIDE),
+        lambda y: Answer(aux=ASIDE, logits=y),
+        lambda y: {"features": ASIDE, "logits": y},
+        lambda y: {"loss": torch.tensor(0.5), "out": y},
+        lambda y: SimpleNamespace(logits=y, hidden_states=None),
+    ],
+)
+def test_logits_are_found_behind_a_wrapper(wrap):
+    class Wrapped(Toy):
+        def forward(self, x):
+            return wrap(super().forward(x))
+
+    found = explain_image(Wrapped(), IMAGE)
+
+    expected = explain_image(Toy(), IMAGE)
+    np.testing.assert_array_equal(found.probabilities, expected.probabilities)
+    np.testing.assert_array_equal(
+        found.layers[0].channel_weights, expected.layers[0].channel_weights
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrap", "message"),
+    [
+        (lambda y: {"a": y, "b": ASIDE}, r"several outputs \[B, K\] \(a, b\) and none is named"),
+        (lambda y: {"a": y[0]}, "must return logits .* but gave a dict"),
+        (lambda y: "cat", "must return logits .* but gave a str"),
+        (lambda y: y.expand(2, -1), r"but gave a tensor \[2, 2\]"),
+    ],
+)
+def test_answers_that_say_not_what_their_logits_are_are_refused(wrap, message):
+    class Wrapped(Toy):
+        def forward(self, x):
+            return wrap(super().forward(x))
+
+    with pytest.raises(ValueError, match=message):
+        explain_image(Wrapped(), IMAGE)
+
+
+class YesOrNo(Toy):
+    """One logit, that of class 0 of the toy: 12 for the image."""
+
+    def forward(self, x):
+        return super().forward(x)[:, :1]
+
+
+@pytest.mark.parametrize("target", [1, 0])
+def test_a_single_logit_says_yes_or_no(target):
+    found = explain_image(YesOrNo(), IMAGE, target=target)
+
+    yes = 1 / (1 + np.exp(-12))
+    np.testing.assert_allclose(found.probabilities, [1 - yes, yes], atol=1e-7)
+    assert found.predicted == 1
+    # What speaks for yes is what spoke for the logit; for no it is what spoke against it.
+    expected = [200 / 3, 100 / 3, 0] if target else [0, 0, 100]
+    np.testing.assert_allclose(found.layers[0].channel_weights, expected, atol=1e-5)
+
+
+def test_twenty_thousand_classes():
+    toy = Toy()
+    toy.head = nn.Linear(3, 20_000, bias=False)
+    nn.init.constant_(toy.head.weight, -1.0)
+    toy.head.weight.data[12_345] = torch.tensor([4.0, 8.0, -2.0])
+
+    found = explain_image(toy, IMAGE)
+
+    assert found.target == 12_345
+    np.testing.assert_allclose(found.layers[0].channel_weights, [200 / 3, 100 / 3, 0], atol=1e-5)
+    assert len(found.probabilities) == 20_000
+
+
+def test_grey_scale_network_takes_a_grey_image():
+    grey = seeded(
+        lambda: nn.Sequential(
+            nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)
+        )
+    )
+
+    (layer,) = explain_image(grey, random_image()[:1], layers=["1"], target=0).layers
+
+    assert (layer.n_channels, layer.height) == (4, 10)
 
 
 def test_network_whose_logits_ignore_the_image_is_refused():
