@@ -1,7 +1,7 @@
-"""Does an explanation name what the network uses? Measured where the truth is known.
+"""Where a map lies, in pictures of which every part is known.
 
-Beyond the paper, which asks people only. The pictures of app.picturebook come with the exact mask
-of every part; here a map is compared with such masks.
+The pictures of app.picturebook come with the exact mask of every part; here a map is compared with
+such masks.
 """
 
 import numpy as np
