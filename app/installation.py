@@ -76,7 +76,7 @@ def create_from_folder(
     weights: str = "default",
     classes: Path | None = None,
     layers: list[str] | None = None,
-    clusterer: str = "paper",
+    clusterer: str = "fast",
     seed: int = 0,
     on_message: Callable[[str], None],
 ) -> None:

@@ -79,7 +79,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=12, help="of each class")
     parser.add_argument("--players", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=10, help="played on each cluster map")
-    parser.add_argument("--clusterer", default="paper")
+    parser.add_argument("--clusterer", default="fast")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="file for the table; else it is only printed")
     options = parser.parse_args()

@@ -31,7 +31,7 @@ def explain_files(
     *,
     layers: Sequence[str] | None = None,
     target: int | str | None = None,
-    clusterer: str = "paper",
+    clusterer: str = "fast",
     seed: int = 0,
 ) -> Iterator[ExplainedFile]:
     """Explain photos one by one, in the order given; each result is written when it is yielded.

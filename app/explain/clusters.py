@@ -14,9 +14,9 @@ from sklearn.cluster import AgglomerativeClustering
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from sklearn.metrics import pairwise_distances, silhouette_score
-from threadpoolctl import threadpool_limits
 
-from app.explain.maps import FloatArray, merge_maps, scale_maps
+from app.explain.fast_clusterer import cluster_fast
+from app.explain.maps import FloatArray, merge_maps, scale_maps, use_one_thread
 
 MAX_COMPONENTS: Final = 50
 PERPLEXITY: Final = 30.0
@@ -38,9 +38,9 @@ class ClusterMap:
 
 
 class Clusterer(Protocol):
-    """Groups maps: rows [n, H*W] in 0..1 and a seed -> integer labels [n], any numbering."""
+    """Groups maps: [n, H, W] as the layer gave them and a seed -> labels [n], any numbering."""
 
-    def __call__(self, maps: NDArray[np.float64], seed: int) -> NDArray[np.intp]: ...
+    def __call__(self, maps: FloatArray, seed: int) -> NDArray[np.intp]: ...
 
 
 def pruning_threshold(n_channels: int) -> float:
@@ -77,7 +77,7 @@ def make_cluster_maps(
     """
     if len(kept) == 0:
         return ()
-    labels = clusterer(scale_maps(maps[kept]), seed)
+    labels = clusterer(maps[kept], seed)
     groups = [kept[labels == label] for label in np.unique(labels)]
     weights = np.array([percent[group].sum() for group in groups])
     least = max(weights.max() / 3, weights.mean() / 2)
@@ -100,18 +100,17 @@ def get_clusterer(name: str) -> Clusterer:
     return CLUSTERERS[name]
 
 
-def cluster_like_paper(maps: NDArray[np.float64], seed: int) -> NDArray[np.intp]:
+def cluster_like_paper(maps: FloatArray, seed: int) -> NDArray[np.intp]:
     """PCA to at most 50 components, t-SNE to two dimensions, Ward, the best silhouette of k = 3..8.
 
-    Identical maps are one point, so they always share a cluster. Fewer than four different maps are
-    a cluster each. Deterministic for a seed: one thread sums in one order, and for matrices of this
-    size it is also faster than several.
+    maps: [n, H, W], min-max scaled here. Identical maps are one point, so they always share a
+    cluster. Fewer than four different maps are a cluster each. Deterministic for a seed.
     """
-    points, members = np.unique(maps, axis=0, return_inverse=True)
+    points, members = np.unique(scale_maps(maps), axis=0, return_inverse=True)
     members = members.reshape(-1)
     if len(points) < MIN_MAPS_TO_CLUSTER:
         return members
-    with threadpool_limits(limits=1):
+    with use_one_thread():
         plane = embed_in_plane(reduce_dimensions(points), seed)
         labels: NDArray[np.intp] = choose_clusters(plane)[members]
     return labels
@@ -150,4 +149,6 @@ def choose_clusters(plane: NDArray[np.floating]) -> NDArray[np.intp]:
     return best_labels
 
 
-CLUSTERERS: Final[Mapping[str, Clusterer]] = MappingProxyType({"paper": cluster_like_paper})
+CLUSTERERS: Final[Mapping[str, Clusterer]] = MappingProxyType(
+    {"fast": cluster_fast, "paper": cluster_like_paper}
+)

@@ -26,7 +26,7 @@ def create(
     network: Network,
     classes: Sequence[str],
     layers: Sequence[tuple[str, int]],
-    clusterer: str = "paper",
+    clusterer: str = "fast",
     seed: int = 0,
     or_continue: bool = False,
 ) -> Study:

@@ -222,7 +222,7 @@ def test_picture_needs_a_network_with_preprocessing(drawn_picture):
 
 
 def test_unknown_clusterer_names_those_there_are():
-    with pytest.raises(ValueError, match="no clusterer 'best'; there is paper"):
+    with pytest.raises(ValueError, match="no clusterer 'best'; there is fast, paper"):
         explain_image(Toy(), IMAGE, clusterer="best")
 
 
