@@ -41,6 +41,12 @@ ClassesOption = Annotated[
 LayersOption = Annotated[
     str | None, typer.Option(help="Layers by name, separated by commas. Default: the deeper half.")
 ]
+ClustererOption = Annotated[
+    str, typer.Option(help="How feature maps are grouped: fast, or paper for t-SNE and Ward.")
+]
+SeedOption = Annotated[
+    int, typer.Option(help="Makes the paper's clusterer repeatable; fast needs none.")
+]
 
 
 class ConceptsOf(StrEnum):
@@ -70,6 +76,8 @@ def explain(
         str | None,
         typer.Option(help="Class to explain, by name or number. Default: the predicted."),
     ] = None,
+    clusterer: ClustererOption = "fast",
+    seed: SeedOption = 0,
 ) -> None:
     """Explain pictures: explanation.json, maps.npz and report.html for each. Needs no database."""
     # Only here: torch takes seconds to import, and no other command needs it.
@@ -80,7 +88,13 @@ def explain(
     with progress_bar() as bar:
         task = bar.add_task("Explaining", total=len(photos))
         for result in explain_files(
-            loaded, photos, out, layers=_split(layers), target=_class(target)
+            loaded,
+            photos,
+            out,
+            layers=_split(layers),
+            target=_class(target),
+            clusterer=clusterer,
+            seed=seed,
         ):
             if result.error is not None:
                 failed += 1
@@ -107,8 +121,8 @@ def study_create(
     weights: WeightsOption = "default",
     classes: ClassesOption = None,
     layers: LayersOption = None,
-    clusterer: Annotated[str, typer.Option(help="How feature maps are grouped.")] = "paper",
-    seed: Annotated[int, typer.Option(help="Makes the clusterer repeatable.")] = 0,
+    clusterer: ClustererOption = "fast",
+    seed: SeedOption = 0,
     wait: Annotated[bool, typer.Option(help="Stay until all pictures are computed.")] = True,
 ) -> None:
     """Make a study of a folder of photos and compute its cluster maps."""
