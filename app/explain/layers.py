@@ -129,7 +129,13 @@ def _record_blank(network: Network | nn.Module, input_size: int | None) -> Recor
         module, side = network.module, input_size or network.input_size
     else:
         module, side = network, input_size or 224
-    return record(module, torch.zeros(3, side, side), keep=())
+    return record(module, torch.zeros(_n_input_channels(module), side, side), keep=())
+
+
+def _n_input_channels(module: nn.Module) -> int:
+    """Of the first convolution, the only place where a module says what it takes; 3 without one."""
+    convolutions = (part for part in module.modules() if isinstance(part, nn.Conv2d))
+    return next((part.in_channels for part in convolutions), 3)
 
 
 def _describe(places: Sequence[Place], defaults: Sequence[Place]) -> list[LayerPlace]:

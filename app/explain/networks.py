@@ -19,8 +19,10 @@ from torch import Tensor, nn
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as transforms
 
+from app.explain import timm_networks
 from app.explain.pictures import to_rgb
 from app.explain.plain import Plain10
+from app.explain.timm_networks import TimmError
 
 _PICKLED: Final = frozenset({".pth", ".pt", ".bin", ".pkl", ".pickle", ".ckpt", ".tar"})
 _INTERPOLATIONS: Final = ("bilinear", "bicubic")
@@ -39,9 +41,10 @@ class NetworkError(ValueError):
 class Network:
     """A classifier ready to be explained: its module, its classes and what it expects to see.
 
-    module: in eval mode on `device`, takes [B, 3, input_size, input_size], returns logits [B, K].
+    module: in eval mode on `device`, takes [B, C, input_size, input_size], returns logits [B, K];
+        [B, 1] where there are two classes: above 0 it is the second.
     resize: short side in px to which a picture is scaled before the centre crop of input_size px.
-    mean, std: per colour channel, for values in 0..1.
+    mean, std: per channel, for values in 0..1: C = 3 for colours, C = 1 for a grey-scale network.
     weights_sha256: hash of every parameter and buffer, the same wherever they were loaded from.
     """
 
@@ -73,8 +76,11 @@ class Network:
         return upright.resize((size, size), Image.Resampling.LANCZOS, box=box)
 
     def preprocess(self, image: Image.Image) -> Tensor:
-        """A picture as the float32 tensor [3, input_size, input_size] that the module takes."""
-        pixels = transforms.pil_to_tensor(self.view(image)).to(torch.float32) / 255
+        """A picture as the float32 tensor [C, input_size, input_size] that the module takes."""
+        view = self.view(image)
+        if len(self.mean) == 1:
+            view = view.convert("L")
+        pixels = transforms.pil_to_tensor(view).to(torch.float32) / 255
         normalised: Tensor = transforms.normalize(pixels, list(self.mean), list(self.std))
         return normalised.to(self.device)
 
@@ -104,11 +110,12 @@ def load_network(
 ) -> Network:
     """Load a classifier in eval mode.
 
-    name: a torchvision classifier ("vgg16"), or the path of a JSON description with the keys
-        architecture (torchvision's, or "plain10"), classes, input_size, mean, std, weights (a
-        .safetensors file beside it) and, where needed, resize (else input_size) and interpolation
-        (else "bilinear").
-    weights: "default" (the description's file, or torchvision's published weights), "random"
+    name: a torchvision classifier ("vgg16"), one of timm's where that is installed
+        ("timm:resnet18.a1_in1k"), or the path of a JSON description with the keys architecture
+        (such a name, or "plain10"), classes, input_size, mean, std, weights (a .safetensors file
+        beside it) and, where needed, resize (else input_size) and interpolation (else "bilinear").
+        One number as mean and std is a grey-scale network.
+    weights: "default" (the description's file, or the published weights), "random"
         (initialised from `seed`), or the path of a .safetensors file.
     classes: names in the order of the logits: a .txt file (one a line), a .json list, or a
         sequence; by default the description's, or those of the published weights.
@@ -117,7 +124,10 @@ def load_network(
     """
     # Parameters made under a caller's inference_mode could never be differentiated through.
     with torch.inference_mode(False), torch.no_grad():
-        return _load(str(name), str(weights), classes, device, seed)
+        try:
+            return _load(str(name), str(weights), classes, device, seed)
+        except TimmError as error:
+            raise NetworkError(str(error)) from error
 
 
 def _load(
@@ -166,6 +176,9 @@ def _describe(name: str) -> _Description:
 
 
 def _check_architecture(name: str) -> None:
+    if name.startswith(timm_networks.PREFIX):
+        timm_networks.check(name)
+        return
     known = [*torchvision.models.list_models(module=torchvision.models), *_OWN_ARCHITECTURES]
     if name not in known:
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
@@ -179,6 +192,8 @@ def _describe_published(name: str) -> _Description:
         raise NetworkError(
             f"{name} has no published weights; name a description file with this architecture."
         )
+    if name.startswith(timm_networks.PREFIX):
+        return _describe_timm(name)
     published = torchvision.models.get_model_weights(name)["DEFAULT"]
     preset = published.transforms()
     return _Description(
@@ -190,6 +205,21 @@ def _describe_published(name: str) -> _Description:
         mean=tuple(preset.mean),
         std=tuple(preset.std),
         interpolation=preset.interpolation,
+        weights=None,
+    )
+
+
+def _describe_timm(name: str) -> _Description:
+    preset = timm_networks.preset(name)
+    return _Description(
+        name=name.removeprefix(timm_networks.PREFIX),
+        architecture=name,
+        classes=preset.classes,
+        resize=preset.resize,
+        input_size=preset.input_size,
+        mean=preset.mean,
+        std=preset.std,
+        interpolation=InterpolationMode(preset.interpolation),
         weights=None,
     )
 
@@ -210,14 +240,18 @@ def _read_description(path: Path) -> _Description:
     resize = entry("resize", _is_positive_int, "a number of pixels", input_size)
     if resize < input_size:
         raise NetworkError(f"In {path}, resize ({resize}) is below input_size ({input_size}).")
+    mean = tuple(entry("mean", _is_per_channel, "three numbers, or one", _IMAGENET_MEAN))
+    std = tuple(entry("std", _is_per_channel, "three numbers, or one", _IMAGENET_STD))
+    if len(mean) != len(std):
+        raise NetworkError(f"In {path}, mean has {len(mean)} numbers, but std has {len(std)}.")
     return _Description(
         name=path.stem,
         architecture=architecture,
         classes=tuple(classes),
         resize=resize,
         input_size=input_size,
-        mean=tuple(entry("mean", _is_three_numbers, "three numbers", _IMAGENET_MEAN)),
-        std=tuple(entry("std", _is_three_numbers, "three numbers", _IMAGENET_STD)),
+        mean=mean,
+        std=std,
         interpolation=InterpolationMode(
             entry("interpolation", _INTERPOLATIONS.__contains__, "bilinear or bicubic", "bilinear")
         ),
@@ -249,10 +283,10 @@ def _is_positive_int(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
-def _is_three_numbers(value: Any) -> bool:
+def _is_per_channel(value: Any) -> bool:
     return (
         isinstance(value, list | tuple)
-        and len(value) == 3
+        and len(value) in (1, 3)
         and all(isinstance(one, int | float) for one in value)
     )
 
@@ -290,31 +324,53 @@ def _read_classes(source: str | Path | Sequence[str]) -> tuple[str, ...]:
 # --- modules and their weights
 
 
-def _build(architecture: str, n_classes: int, **options: Any) -> nn.Module:
+def _build(architecture: str, n_classes: int, n_channels: int = 3, **options: Any) -> nn.Module:
+    if architecture.startswith(timm_networks.PREFIX):
+        return timm_networks.build(architecture, n_classes, n_channels)
     if architecture in _OWN_ARCHITECTURES:
-        return _OWN_ARCHITECTURES[architecture](n_classes)
-    if architecture in {"inception_v3", "googlenet"}:
-        # Without this, torchvision warns and spends half a minute drawing its own initial values.
-        options = {"init_weights": False, "aux_logits": False, **options}
-    module: nn.Module = torchvision.models.get_model(
-        architecture, weights=None, num_classes=n_classes, **options
-    )
+        module = _OWN_ARCHITECTURES[architecture](n_classes)
+    else:
+        if architecture in {"inception_v3", "googlenet"}:
+            # Without this, torchvision warns and spends half a minute drawing initial values.
+            options = {"init_weights": False, "aux_logits": False, **options}
+        module = torchvision.models.get_model(
+            architecture, weights=None, num_classes=n_classes, **options
+        )
+    if n_channels != 3:
+        _replace_first_convolution(module, n_channels)
     return module
+
+
+def _replace_first_convolution(module: nn.Module, n_channels: int) -> None:
+    path, old = next(
+        (path, part) for path, part in module.named_modules() if isinstance(part, nn.Conv2d)
+    )
+    new = nn.Conv2d(
+        n_channels,
+        old.out_channels,
+        old.kernel_size,  # type: ignore[arg-type]
+        old.stride,  # type: ignore[arg-type]
+        old.padding,  # type: ignore[arg-type]
+        bias=old.bias is not None,
+    )
+    module.set_submodule(path, new)
 
 
 def _build_random(
     description: _Description, classes: tuple[str, ...] | None, seed: int
 ) -> tuple[nn.Module, tuple[str, ...]]:
-    assert classes is not None
+    named = _require(classes, description)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return _build(description.architecture, len(classes)), classes
+        return _build(description.architecture, len(named), len(description.mean)), named
 
 
 def _build_published(
     description: _Description, classes: tuple[str, ...] | None
 ) -> tuple[nn.Module, tuple[str, ...]]:
     architecture = description.architecture
+    if architecture.startswith(timm_networks.PREFIX):
+        return _build_from_file(description, classes, timm_networks.download(architecture))
     published = torchvision.models.get_model_weights(architecture)["DEFAULT"]
     n_published = len(published.meta["categories"])
     if classes is None or len(classes) != n_published:
@@ -345,9 +401,22 @@ def _modern_densenet_key(key: str) -> str:
 def _build_from_file(
     description: _Description, classes: tuple[str, ...] | None, path: Path
 ) -> tuple[nn.Module, tuple[str, ...]]:
-    assert classes is not None
+    named = _require(classes, description)
     tensors = _read_tensors(path)
-    return _fill(description.architecture, tensors, len(classes), str(path)), classes
+    module = _fill(
+        description.architecture,
+        tensors,
+        len(named),
+        str(path),
+        n_channels=len(description.mean),
+    )
+    return module, named
+
+
+def _require(classes: tuple[str, ...] | None, description: _Description) -> tuple[str, ...]:
+    if classes is None:
+        raise NetworkError(f"Nothing says what the classes of {description.name} are; name them.")
+    return classes
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
@@ -384,7 +453,13 @@ def _fill(
             and key.startswith(("AuxLogits.", "aux1.", "aux2."))
         )
     }
+    broken = [key for key, tensor in tensors.items() if not torch.isfinite(tensor).all()]
+    if broken:
+        raise NetworkError(f"{source} holds NaN or infinite numbers, first in {broken[0]}.")
     module = _build(architecture, n_classes, **options)
+    if n_classes == 2 and _has_one_logit(module.state_dict(), tensors):
+        n_classes = 1
+        module = _build(architecture, n_classes, **options)
     _check_fit(module.state_dict(), tensors, architecture, n_classes, source)
     module.load_state_dict(tensors)
     return module
@@ -422,6 +497,15 @@ def _check_fit(
         raise NetworkError(
             f"{source} does not fit {architecture}: tensors {'; '.join(complaints)}."
         )
+
+
+def _has_one_logit(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> bool:
+    """Whether the file is of a network that answers yes or no, with one number for two classes."""
+    return any(
+        key in found and found[key].shape == (1, *tensor.shape[1:])
+        for key, tensor in expected.items()
+        if tensor.ndim and tensor.shape[0] == 2
+    )
 
 
 def _differs_in_classes(expected: Tensor, found: Tensor, n_classes: int) -> bool:

@@ -133,6 +133,43 @@ def test_modules_with_maps_can_be_named_even_in_a_transformer():
     assert (layer.n_channels, layer.height) == (768, 7)
 
 
+@pytest.mark.parametrize(
+    ("architecture", "name"),
+    [
+        ("inception_v3", "Mixed_6b.branch7x7_2"),  # one branch of a concatenation
+        ("resnet50", "layer3.1.relu:1"),  # inside a residual block
+        ("resnet50", "layer3.0.downsample"),  # beside one, before any activation
+        ("densenet121", "features.denseblock3.denselayer2.relu2"),
+    ],
+)
+def test_layers_outside_of_the_main_line_can_be_named(architecture, name):
+    network, image = random_network(architecture).module, random_image(96, seed=1) - 0.5
+
+    (layer,) = explain_image(network, image, layers=[name], target=7).layers
+
+    assert layer.has_evidence
+    if ":" not in name:
+        expected = naive_weights(network, image, name, 7)
+        np.testing.assert_allclose(layer.channel_weights, expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("activation", [nn.LeakyReLU, nn.ELU, nn.CELU, nn.RReLU, nn.ReLU6])
+def test_activations_that_overwrite_their_input_are_layers(activation):
+    network = nn.Sequential(
+        nn.Conv2d(3, 4, 3), activation(inplace=True), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    )
+
+    assert [place.name for place in list_layers(network, input_size=8)] == ["1"]
+
+
+def test_layers_of_a_grey_scale_network_are_listed():
+    network = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)
+    )
+
+    assert [place.name for place in list_layers(network, input_size=8)] == ["1"]
+
+
 def test_channels_last_output_is_refused():
     with pytest.raises(LayerError, match="holds its channels last"):
         explain_image(

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -11,7 +12,14 @@ from PIL import Image
 from safetensors.torch import save_file
 from torchvision.transforms import functional as transforms
 
-from app.explain import NetworkError, load_network, open_picture
+from app.explain import (
+    LayerError,
+    NetworkError,
+    explain_image,
+    list_layers,
+    load_network,
+    open_picture,
+)
 
 from .conftest import SHARED_DATA
 
@@ -215,8 +223,9 @@ def test_old_names_in_published_densenets_are_understood(monkeypatch):
         ({"weights": None}, "lacks the key 'weights'"),
         ({"classes": []}, "'classes' must be a list of names"),
         ({"input_size": "big"}, "'input_size' must be a number of pixels, not 'big'"),
-        ({"mean": [1, 2]}, "'mean' must be three numbers"),
-        ({"mean": 3}, "'mean' must be three numbers"),
+        ({"mean": [1, 2]}, "'mean' must be three numbers, or one, not"),
+        ({"mean": 3}, "'mean' must be three numbers, or one, not"),
+        ({"mean": [0.5]}, "mean has 1 numbers, but std has 3"),
         ({"interpolation": "best"}, "'interpolation' must be bilinear or bicubic, not 'best'"),
         ({"num_classes": 5}, "names 3 classes, but its num_classes is 5"),
         ({"resize": 10}, r"resize \(10\) is below input_size \(64\)"),
@@ -272,11 +281,184 @@ def test_misshaped_tensor_is_named(tmp_path, small_weights):
         load_network("squeezenet1_1", weights=tmp_path / "w.safetensors", classes=CLASSES)
 
 
+@pytest.mark.parametrize("broken", [torch.nan, torch.inf])
+def test_weights_that_are_no_numbers_are_named(tmp_path, small_weights, broken):
+    weights = {key: value.clone() for key, value in small_weights.items()}
+    weights["features.3.squeeze.bias"][0] = broken
+    save_file(weights, tmp_path / "w.safetensors")
+
+    with pytest.raises(NetworkError, match=r"NaN or infinite .* first in features.3.squeeze.bias"):
+        load_network("squeezenet1_1", weights=tmp_path / "w.safetensors", classes=CLASSES)
+
+
+def test_a_file_with_one_logit_answers_with_two_classes(tmp_path, drawn_picture):
+    one_logit = torchvision.models.get_model("squeezenet1_1", weights=None, num_classes=1)
+    save_file(one_logit.state_dict(), tmp_path / "w.safetensors")
+
+    network = load_network(
+        "squeezenet1_1", weights=tmp_path / "w.safetensors", classes=["no", "yes"], device="cpu"
+    )
+    explanation = explain_image(network, drawn_picture, target="yes", layers=["features.12"])
+
+    with torch.no_grad():
+        logit = network.module(network.preprocess(drawn_picture)[None])
+    assert logit.shape == (1, 1)
+    assert explanation.probability == pytest.approx(float(logit.sigmoid()), abs=1e-6)
+
+
+@pytest.mark.parametrize("architecture", ["squeezenet1_1", "resnet18", "plain10"])
+def test_one_number_as_mean_is_a_grey_scale_network(tmp_path, drawn_picture, architecture):
+    (tmp_path / "grey.json").write_text(
+        json.dumps(
+            {
+                "architecture": architecture,
+                "classes": CLASSES,
+                "input_size": 64,
+                "mean": [0.5],
+                "std": [0.25],
+                "weights": "grey.safetensors",
+            }
+        )
+    )
+    random = load_network(tmp_path / "grey.json", weights="random", device="cpu")
+    save_file(random.module.state_dict(), tmp_path / "grey.safetensors")
+
+    network = load_network(tmp_path / "grey.json", device="cpu")
+
+    assert network.weights_sha256 == random.weights_sha256
+    expected = (np.asarray(network.view(drawn_picture).convert("L")) / 255 - 0.5) / 0.25
+    np.testing.assert_allclose(network.preprocess(drawn_picture)[0], expected, atol=1e-6)
+    assert explain_image(network, drawn_picture).layers
+
+
 def test_network_loaded_in_inference_mode_can_be_explained(drawn_picture):
     with torch.inference_mode():
         network = load_network("squeezenet1_1", weights="random", classes=CLASSES, device="cpu")
 
     assert not any(parameter.is_inference() for parameter in network.module.parameters())
+
+
+class TestTimm:
+    """Networks of timm's by name, where it is installed."""
+
+    NAME = "timm:resnet10t.c3_in1k"
+
+    @pytest.fixture(autouse=True)
+    def timm(self):
+        return pytest.importorskip("timm")
+
+    def test_a_name_brings_its_own_preprocessing_and_classes(self):
+        network = load_network(self.NAME, weights="random", device="cpu")
+
+        assert (network.name, network.architecture) == ("resnet10t.c3_in1k", self.NAME)
+        # 176 px, of a short side of 176 / 0.875 px.
+        assert (network.resize, network.input_size) == (201, 176)
+        assert network.interpolation == transforms.InterpolationMode.BICUBIC
+        assert (len(network.classes), network.classes[1]) == (1000, "goldfish")
+
+    def test_preprocessing_is_timms(self, timm, drawn_picture):
+        network = load_network(self.NAME, weights="random", device="cpu")
+
+        config = timm.data.resolve_data_config(
+            pretrained_cfg=timm.get_pretrained_cfg("resnet10t.c3_in1k").to_dict()
+        )
+        theirs = timm.data.create_transform(**config, is_training=False)
+        torch.testing.assert_close(
+            network.preprocess(drawn_picture), theirs(drawn_picture), rtol=0, atol=0.02
+        )
+
+    def test_classes_of_other_data_sets_are_timms(self):
+        network = load_network("timm:resnetv2_50x1_bit.goog_in21k", weights="random", device="cpu")
+
+        assert len(network.classes) == 21_843
+
+    def test_published_weights_are_read_from_the_hubs_safetensors_file(
+        self, timm, tmp_path, monkeypatch
+    ):
+        weights = timm.create_model("resnet10t", pretrained=False).state_dict()
+        save_file(weights, tmp_path / "model.safetensors")
+        asked = []
+
+        def download(repository, file):
+            asked.append((repository, file))
+            return str(tmp_path / "model.safetensors")
+
+        monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+
+        network = load_network(self.NAME, device="cpu")
+
+        assert asked == [("timm/resnet10t.c3_in1k", "model.safetensors")]
+        assert torch.equal(network.module.state_dict()["conv1.0.weight"], weights["conv1.0.weight"])
+
+    def test_published_weights_that_cannot_be_reached_say_what_to_do(self, monkeypatch):
+        def offline(*_args):
+            raise OSError("no route to host")
+
+        monkeypatch.setattr("huggingface_hub.hf_hub_download", offline)
+
+        with pytest.raises(NetworkError, match=r"no route to host.*use weights 'random' or a"):
+            load_network(self.NAME)
+
+    def test_a_description_and_a_file_of_ones_own(self, timm, tmp_path, drawn_picture):
+        trained = timm.create_model("resnet10t", pretrained=False, num_classes=3, in_chans=1)
+        save_file(trained.state_dict(), tmp_path / "own.safetensors")
+        (tmp_path / "own.json").write_text(
+            json.dumps(
+                {
+                    "architecture": "timm:resnet10t",
+                    "classes": CLASSES,
+                    "input_size": 96,
+                    "mean": [0.5],
+                    "std": [0.5],
+                    "weights": "own.safetensors",
+                }
+            )
+        )
+
+        explanation = explain_image(
+            load_network(tmp_path / "own.json", device="cpu"), drawn_picture
+        )
+
+        assert [layer.name for layer in explanation.layers] == [
+            f"layer{i}.0.act2" for i in (2, 3, 4)
+        ]
+
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [
+            ("timm:resnet19", r"named 'timm:resnet19'; did you mean .*timm:resnet18"),
+            (
+                "timm:resnet18.a9_in1k",
+                r"no 'timm:resnet18.a9_in1k'; did you mean .*timm:resnet18.a",
+            ),
+            ("timm:hf-hub:someone/model", "no classifier named 'timm:hf-hub:someone/model'"),
+        ],
+    )
+    def test_unknown_names_suggest_near_ones(self, name, message):
+        with pytest.raises(NetworkError, match=message):
+            load_network(name, weights="random")
+
+    @pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"])
+    def test_its_vision_transformers_are_refused(self, name):
+        network = load_network(f"timm:{name}", weights="random", device="cpu")
+
+        with pytest.raises(LayerError, match="only convolutional networks can be explained"):
+            list_layers(network)
+
+    @pytest.mark.parametrize(
+        "name", ["cspdarknet53", "mobilenetv3_small_050", "convnext_atto", "densenet121", "dla34"]
+    )
+    def test_its_convolutional_networks_have_layers(self, name):
+        places = list_layers(load_network(f"timm:{name}", weights="random", device="cpu"))
+
+        assert [place for place in places if place.is_default]
+
+
+def test_networks_of_timm_need_timm(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+
+    with pytest.raises(NetworkError, match="timm, which is not installed: pip install timm"):
+        load_network("timm:resnet18")
 
 
 def test_photonet_answers_its_test_photos_as_in_training(photonet):
