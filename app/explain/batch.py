@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from app.explain.explanation import Explanation, explain_image
+from app.explain.features import ContrastError
 from app.explain.networks import Network
 from app.explain.pictures import PictureError, open_picture
 from app.explain.report import report_html
@@ -31,27 +32,35 @@ def explain_files(
     *,
     layers: Sequence[str] | None = None,
     target: int | str | None = None,
+    contrast: int | str | None = None,
     clusterer: str = "fast",
     seed: int = 0,
 ) -> Iterator[ExplainedFile]:
     """Explain photos one by one, in the order given; each result is written when it is yielded.
 
     Every photo gets a folder in `out_dir`, named as the file, with explanation.json, maps.npz and
-    report.html; a second file of the same name gets "-2" behind it. A photo that cannot be used
-    is yielded with its reason, and the rest go on. What would go wrong for every photo is raised:
-    LayerError and ValueError as by explain_image, OSError for a folder that cannot be written.
+    report.html; a second file of the same name gets "-2" behind it. A photo that cannot be used, or
+    whose class is the contrast, is yielded with its reason, and the rest go on. What would go wrong
+    for every photo is raised: LayerError and ValueError as by explain_image, OSError for a folder
+    that cannot be written.
     """
     taken: set[str] = set()
     for path in map(Path, paths):
         folder = Path(out_dir) / _folder_name(path, taken)
         try:
             picture = open_picture(path)
-        except PictureError as error:
+            explanation = explain_image(
+                network,
+                picture,
+                layers=layers,
+                target=target,
+                contrast=contrast,
+                clusterer=clusterer,
+                seed=seed,
+            )
+        except (PictureError, ContrastError) as error:
             yield ExplainedFile(path, None, None, str(error))
             continue
-        explanation = explain_image(
-            network, picture, layers=layers, target=target, clusterer=clusterer, seed=seed
-        )
         explanation.save(folder)
         page = report_html(explanation, network.view(picture, _VIEW_SIZE), title=path.name)
         (folder / REPORT_FILE).write_text(page, encoding="utf-8")

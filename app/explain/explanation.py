@@ -56,8 +56,9 @@ class LayerExplanation:
 class Explanation:
     """Why a network gave an image a class.
 
-    target: the explained class; predicted: the class with the highest logit. probabilities: [K],
-    softmax of the logits. layers: from input to output. network, weights_sha256 and classes are
+    target: the explained class; contrast: the class it is set against ("why this and not that"),
+    None for none; predicted: the class with the highest logit. probabilities: [K], softmax of the
+    logits. layers: from input to output. network, weights_sha256 and classes are
     None for a bare module, of which nothing but its answer is known. clusterer, seed: how the
     clusters were made.
     """
@@ -71,6 +72,7 @@ class Explanation:
     network: str | None = None
     weights_sha256: str | None = None
     classes: tuple[str, ...] | None = None
+    contrast: int | None = None
 
     @property
     def probability(self) -> float:
@@ -125,6 +127,7 @@ class Explanation:
             "classes": self.classes,
             "target": self.target,
             "target_name": self.target_name,
+            "contrast": self.contrast,
             "predicted": self.predicted,
             "probability": self.probability,
             "clusterer": self.clusterer,
@@ -179,6 +182,7 @@ class Explanation:
             network=entries["network"],
             weights_sha256=entries["weights_sha256"],
             classes=None if classes is None else tuple(classes),
+            contrast=entries.get("contrast"),  # older files know no contrast
         )
 
 
@@ -187,6 +191,7 @@ def explain_image(
     image: Image.Image | Tensor,
     *,
     target: int | str | None = None,
+    contrast: int | str | None = None,
     layers: Sequence[str] | None = None,
     clusterer: str = "fast",
     seed: int = 0,
@@ -197,12 +202,14 @@ def explain_image(
     image: a PIL image, which a Network preprocesses, or a float tensor [3, H, W] ready for the
         module.
     target: index or name of the class to explain; None explains the predicted one.
+    contrast: index or name of a class to set it against: what spoke for the target rather than for
+        this one, by the difference of their logits.
     layers: dotted module paths; None takes the default layers (see app.explain.layers).
     clusterer: how feature maps are grouped; "fast" is by correlation, without chance; "paper" is
         PCA, t-SNE and Ward.
     seed: of the paper's clusterer, the only source of randomness; "fast" has none.
     Raises LayerError for layers that cannot be explained, ValueError for a target or clusterer that
-    does not exist, or an image that does not fit.
+    does not exist, or an image that does not fit; ContrastError for a class set against itself.
     """
     group_maps = get_clusterer(clusterer)
     known = network if isinstance(network, Network) else None
@@ -212,10 +219,12 @@ def explain_image(
         module,
         as_tensor(known, image),
         choose_target=target_chooser(target, classes),
+        choose_contrast=None if contrast is None else target_chooser(contrast, classes),
         layers=layers,
     )
     return Explanation(
         target=features.target,
+        contrast=features.contrast,
         predicted=int(features.logits.argmax()),
         probabilities=_softmax(features.logits).astype(np.float32),
         layers=tuple(_explain_layer(layer, group_maps, seed) for layer in features.layers),

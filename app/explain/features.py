@@ -2,7 +2,8 @@
 
 Bianchi et al. 2024, section 3.1. With A the maps [C, H, W] of a layer, y the logit of the explained
 class and g = dy/dA, the guided gradient is G = 1[A > 0] 1[g > 0] g, and the weight of channel k is
-the mean of G_k over its pixels.
+the mean of G_k over its pixels. With a contrast, y is the logit of the explained class less that of
+the class it is set against.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,6 +16,10 @@ from torch import Tensor, nn
 
 from app.explain.layers import find_places, resolve_places
 from app.explain.recording import record
+
+
+class ContrastError(ValueError):
+    """A class was to be set against itself."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,10 +39,14 @@ class LayerFeatures:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Features:
-    """logits: [K]. target: the explained class. layers: from input to output."""
+    """logits: [K]. target: the explained class. contrast: what it is set against, if anything.
+
+    layers: from input to output.
+    """
 
     logits: NDArray[np.float64]
     target: int
+    contrast: int | None
     layers: tuple[LayerFeatures, ...]
 
 
@@ -46,14 +55,16 @@ def compute_features(
     image: Tensor,
     *,
     choose_target: Callable[[NDArray[np.float64]], int],
+    choose_contrast: Callable[[NDArray[np.float64]], int] | None = None,
     layers: Sequence[str] | None = None,
 ) -> Features:
     """Run the network once forward and once backward; it is left as it was found.
 
-    image: float [C, H, W]. choose_target: the class to explain, given the logits [K].
-    layers: names of modules; None takes the default layers. Raises LayerError for a layer that is
-    unknown or has no maps, ValueError when the image, the logits, the maps or the gradients are
-    not finite.
+    image: float [C, H, W]. choose_target: the class to explain, given the logits [K];
+    choose_contrast: the class to set it against. layers: names of modules; None takes the default
+    layers. Raises LayerError for a layer that is unknown or has no maps, ContrastError when both
+    classes are one, ValueError when the image, the logits, the maps or the gradients are not
+    finite.
     """
     if layers is not None and not layers:
         raise ValueError("No layer is named; leave layers out for the default ones.")
@@ -61,16 +72,20 @@ def compute_features(
     places = find_places(recording)[1] if layers is None else resolve_places(recording, layers)
     logits = recording.logits.detach().double().cpu().numpy()
     target = choose_target(logits)
+    contrast = choose_contrast(logits) if choose_contrast else None
+    if target == contrast:
+        raise ContrastError("The class explained here is the very one that it is set against.")
     # The backward pass ends at the earliest of these places and computes no parameter's gradient.
     with torch.inference_mode(False), torch.enable_grad():
-        gradients = torch.autograd.grad(
-            recording.logits[target], [place.edge for place in places], allow_unused=True
-        )
+        y = recording.logits[target]
+        if contrast is not None:
+            y = y - recording.logits[contrast]
+        gradients = torch.autograd.grad(y, [place.edge for place in places], allow_unused=True)
     found = []
     for place, gradient in zip(places, gradients, strict=True):
         assert place.value is not None
         found.append(_weigh(place.name, place.value, gradient))
-    return Features(logits=logits, target=target, layers=tuple(found))
+    return Features(logits=logits, target=target, contrast=contrast, layers=tuple(found))
 
 
 def _weigh(name: str, maps: Tensor, gradient: Tensor | None) -> LayerFeatures:

@@ -38,6 +38,11 @@ def report_html(explanation: Explanation, picture: Image.Image, *, title: str) -
             layers=_layer_sections(explanation, _fitted(picture, _REPORT_MAP_SIZE)),
             heat_colours=", ".join(HEAT_COLOURS),
             target=_class_label(explanation, explanation.target),
+            contrast=(
+                None
+                if explanation.contrast is None
+                else _class_label(explanation, explanation.contrast)
+            ),
             predicted=_class_label(explanation, explanation.predicted),
         )
     )
@@ -48,6 +53,7 @@ class _Answer:
     label: str
     percent: float
     is_target: bool
+    is_contrast: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +103,15 @@ def _layer_sections(explanation: Explanation, picture: Image.Image) -> list[_Lay
 def _top_answers(explanation: Explanation) -> list[_Answer]:
     best = [int(i) for i in np.argsort(-explanation.probabilities, kind="stable")]
     shown = best[:_N_TOP_CLASSES]
-    if explanation.target not in shown:
-        shown.append(explanation.target)
+    for index in (explanation.target, explanation.contrast):
+        if index is not None and index not in shown:
+            shown.append(index)
     return [
         _Answer(
             label=_class_label(explanation, index),
             percent=100 * float(explanation.probabilities[index]),
             is_target=index == explanation.target,
+            is_contrast=index == explanation.contrast,
         )
         for index in shown
     ]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.explain import Explanation, LayerError, explain_files
+from app.explain import Explanation, LayerError, explain_files, explain_image
 
 
 @pytest.fixture
@@ -43,3 +43,17 @@ def test_what_is_wrong_for_every_photo_is_raised(tmp_path, photos, small_network
         list(explain_files(small_network, photos, tmp_path / "out", layers=["layer9"]))
     with pytest.raises(ValueError, match="no class 'moon'"):
         list(explain_files(small_network, photos, tmp_path / "out", target="moon"))
+
+
+def test_a_photo_of_the_contrast_itself_is_named_and_the_rest_go_on(
+    tmp_path, photos, small_network, drawn_picture
+):
+    predicted = explain_image(small_network, drawn_picture, layers=["layer4.1"]).predicted
+
+    results = list(
+        explain_files(
+            small_network, photos[:1], tmp_path / "out", layers=["layer4.1"], contrast=predicted
+        )
+    )
+
+    assert "the very one that it is set against" in results[0].error

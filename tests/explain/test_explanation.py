@@ -1,5 +1,6 @@
 """explain_image on networks whose answers were worked out by hand."""
 
+import json
 import subprocess
 import sys
 
@@ -232,3 +233,43 @@ def test_real_photo_is_explained_layer_by_layer(photonet, drawn_picture):
     assert explanation.classes is not None
     assert explanation.target_name in explanation.classes
     assert all(layer.clusters for layer in explanation.layers)
+
+
+def test_contrast_explains_the_difference_of_two_logits_by_hand():
+    # y0 - y1 = 8 mean(A0) + 16 mean(A1) + 0 mean(A2), and y1 - y0 the negative: no evidence.
+    for_zero = explain_image(Toy(), IMAGE, target=0, contrast=1)
+    for_one = explain_image(Toy(), IMAGE, target=1, contrast=0)
+
+    assert (for_zero.target, for_zero.contrast) == (0, 1)
+    np.testing.assert_allclose(for_zero.layers[0].channel_weights, [200 / 3, 100 / 3, 0], atol=1e-5)
+    assert not for_one.layers[0].has_evidence
+
+
+def test_what_two_classes_share_speaks_for_neither():
+    toy = Toy()
+    toy.head.weight.data = torch.tensor([[4.0, 8.0, 0.0], [4.0, 0.0, 0.0]])
+
+    alone, against = explain_image(toy, IMAGE), explain_image(toy, IMAGE, contrast=1)
+
+    np.testing.assert_allclose(alone.layers[0].channel_weights, [200 / 3, 100 / 3, 0], atol=1e-5)
+    np.testing.assert_allclose(against.layers[0].channel_weights, [0, 100, 0], atol=1e-5)
+
+
+def test_contrast_is_kept_and_older_files_have_none(tmp_path):
+    explain_image(Toy(), IMAGE, target=0, contrast=1).save(tmp_path)
+    assert Explanation.load(tmp_path).contrast == 1
+
+    entries = json.loads((tmp_path / "explanation.json").read_text())
+    del entries["contrast"]
+    (tmp_path / "explanation.json").write_text(json.dumps(entries))
+
+    assert Explanation.load(tmp_path).contrast is None
+
+
+def test_a_class_cannot_be_set_against_itself_or_against_none_there_is(
+    small_network, drawn_picture
+):
+    with pytest.raises(ValueError, match="the very one that it is set against"):
+        explain_image(small_network, drawn_picture, target="sun", contrast="sun")
+    with pytest.raises(ValueError, match="no class 'moon'"):
+        explain_image(small_network, drawn_picture, contrast="moon")

@@ -179,3 +179,13 @@ def test_report_says_when_there_is_no_positive_evidence():
 
     assert "No positive evidence: nothing that this layer saw spoke for class 1." in page
     assert "The network said class 0." in page
+
+
+def test_report_says_what_the_class_is_set_against():
+    explanation = explain_image(Toy(), IMAGE, target=1, contrast=0)
+
+    page = " ".join(report_html(explanation, Image.new("RGB", (50, 50)), title="toy").split())
+
+    assert "spoke for <b>class 1</b> rather than for <b>class 0</b>?" in page
+    assert "class 0 <small>set against it</small>" in page
+    assert "nothing that this layer saw spoke for class 1 rather than for class 0." in page
