@@ -68,7 +68,7 @@ class TestExplain:
         bad.write_text("No picture.")
         answer = layerplay(
             *("explain", good, bad, "--network", toy_network, "--out", tmp_path / "out"),
-            *("--layers", "features.12", "--target", "flower"),
+            *("--layers", "features.12", "--target", "flower", "--contrast", "boat"),
         )
         assert answer.status == 1
         assert "notes.txt: It is not a picture" in answer.err
@@ -80,7 +80,7 @@ class TestExplain:
             "report.html",
         }
         explanation = json.loads((folder / "explanation.json").read_text())
-        assert explanation["target"] == 1
+        assert (explanation["target"], explanation["contrast"]) == (1, 0)
 
     @pytest.mark.parametrize(
         ("options", "message"),
@@ -105,6 +105,51 @@ class TestExplain:
         photo = drawn_photos / "boat" / "boat-0.png"
         given = [option.replace("{toy}", str(toy_network)) for option in options]
         answer = layerplay("explain", photo, *given, "--out", tmp_path / "out")
+        assert answer.status == 1
+        assert message in answer.err
+        assert "Traceback" not in answer.err
+
+
+class TestEvaluate:
+    def test_tables_are_printed_and_a_bad_picture_is_named(
+        self, layerplay: Layerplay, drawn_photos: Path, toy_network: Path, tmp_path: Path
+    ) -> None:
+        bad = tmp_path / "notes.txt"
+        bad.write_text("No picture.")
+        photos = [drawn_photos / "boat" / f"boat-{number}.png" for number in range(2)]
+        out = tmp_path / "scores.json"
+        answer = layerplay(
+            *("evaluate", *photos, bad, "--network", toy_network),
+            *("--layers", "features.9", "--out", out),
+        )
+        assert answer.status == 1
+        assert "notes.txt: It is not a picture" in answer.err
+        assert "2 of 3 pictures measured" in answer.err
+        assert "| cluster maps (fast) |" in answer.out
+        assert "| random order |" in answer.out
+        scores = json.loads(out.read_text())["pictures"]
+        assert [one["picture"] for one in scores] == [str(photo) for photo in photos]
+        assert list(scores[0]["layers"]) == ["features.9"]
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (["--layers", "features.99"], "features.99"),
+            (["--clusterer", "slow"], "There is no clusterer 'slow'"),
+            (["--out", "nowhere/scores.json"], "There is no folder nowhere."),
+            (["--weights", "weights.pth"], "save_file"),
+        ],
+    )
+    def test_what_cannot_be_used_is_said_before_anything_is_measured(
+        self,
+        layerplay: Layerplay,
+        drawn_photos: Path,
+        toy_network: Path,
+        options: list[str],
+        message: str,
+    ) -> None:
+        photo = drawn_photos / "boat" / "boat-0.png"
+        answer = layerplay("evaluate", photo, "--network", toy_network, *options)
         assert answer.status == 1
         assert message in answer.err
         assert "Traceback" not in answer.err

@@ -129,7 +129,7 @@ def evaluate_files(
     paths: Iterable[str | Path],
     *,
     layers: Sequence[str] | None = None,
-    clusterers: Sequence[str] = ("paper",),
+    clusterers: Sequence[str] = ("fast",),
     seed: int = 0,
     on_layer: Callable[[], None] = lambda: None,
 ) -> Iterator[EvaluatedFile]:
@@ -155,7 +155,7 @@ def evaluate_image(
     picture: Image.Image,
     *,
     layers: Sequence[str] | None = None,
-    clusterers: Sequence[str] = ("paper",),
+    clusterers: Sequence[str] = ("fast",),
     peers: Mapping[str, MapMaker] = MappingProxyType(peer_methods()),
     seed: int = 0,
     on_layer: Callable[[], None] = lambda: None,
