@@ -23,7 +23,7 @@ MAX_SIDE: Final = 28
 MAX_CLUSTERS: Final = 8
 MIN_MAPS_TO_CLUSTER: Final = 4
 
-PRICE_OF_DOUBLING: Final = 0.04
+PRICE_OF_DOUBLING: Final = 0.03
 """What twice as many clusters must add to the mean likeness of a map to the rest of its cluster."""
 
 LEAST_STRUCTURE: Final = 1.2
@@ -103,6 +103,16 @@ def correlation_by_chance(standardised: NDArray[np.float64]) -> float:
     return float((mean_power**2 * times).sum())
 
 
+def correlate(standardised: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The correlation of maps [n, h, w] with each other, [n, n]; constant ones are all alike."""
+    rows = standardised.reshape(len(standardised), -1)
+    gram: NDArray[np.float64] = rows @ rows.T
+    is_constant = ~rows.any(axis=1)
+    gram[np.ix_(is_constant, is_constant)] = 1.0
+    np.fill_diagonal(gram, 1.0)
+    return gram
+
+
 @cache
 def _area_weights(side: int) -> NDArray[np.float64]:
     """What each of `side` cells gives to each of at most 28: [pooled, side], rows of sum 1."""
@@ -116,17 +126,12 @@ def _area_weights(side: int) -> NDArray[np.float64]:
 
 def _cluster(standardised: NDArray[np.float64], n_distinct: int) -> NDArray[np.intp]:
     n_maps = len(standardised)
-    rows = standardised.reshape(n_maps, -1)
-    gram = rows @ rows.T
-    is_constant = ~rows.any(axis=1)
-    gram[np.ix_(is_constant, is_constant)] = 1.0
-    np.fill_diagonal(gram, 1.0)
-
+    gram = correlate(standardised)
     # Not a cluster for each map, unless that leaves equal ones together.
     most = min(MAX_CLUSTERS, n_distinct, n_maps - 1)
     best_score, best = -np.inf, np.zeros(n_maps, dtype=np.intp)
-    for n_clusters, start in enumerate(_ward_cuts(gram, most), start=1):
-        labels, likeness = _refine(gram, start, n_clusters)
+    for n_clusters, start in enumerate(ward_cuts(gram, most), start=1):
+        labels, likeness = refine(gram, start)
         if likeness >= TIGHT:
             return labels
         score = likeness - PRICE_OF_DOUBLING * np.log2(n_clusters)
@@ -140,7 +145,7 @@ def _cluster(standardised: NDArray[np.float64], n_distinct: int) -> NDArray[np.i
     return best
 
 
-def _ward_cuts(gram: NDArray[np.float64], most: int) -> list[NDArray[np.intp]]:
+def ward_cuts(gram: NDArray[np.float64], most: int) -> list[NDArray[np.intp]]:
     """Labels [n] for 1, 2, ... `most` clusters, all from one Ward tree."""
     n_maps = len(gram)
     # The Euclidean distance of rows of length 1, which Ward asks for.
@@ -164,15 +169,13 @@ def _as_labels(groups: Iterable[list[int]], n_maps: int) -> NDArray[np.intp]:
     return labels
 
 
-def _refine(
-    gram: NDArray[np.float64], labels: NDArray[np.intp], n_clusters: int
-) -> tuple[NDArray[np.intp], float]:
+def refine(gram: NDArray[np.float64], labels: NDArray[np.intp]) -> tuple[NDArray[np.intp], float]:
     """Spherical k-means from `labels` on, and the mean likeness of a map to its cluster's rest.
 
     The likeness of a map to a cluster is its correlation with the mean of the cluster's other maps;
     a map that counted itself would hardly ever leave. 0 for a map that is alone, which stays so.
     """
-    everyone = np.arange(len(gram))
+    everyone, n_clusters = np.arange(len(gram)), labels.max() + 1
     likeness = 0.0
     for n_rounds_left in reversed(range(_MAX_ROUNDS)):
         belongs = np.equal.outer(labels, np.arange(n_clusters)).astype(np.float64)
