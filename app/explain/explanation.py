@@ -5,6 +5,7 @@ import json
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from app.explain.clusters import (
 )
 from app.explain.features import LayerFeatures, compute_features
 from app.explain.networks import Network
+from app.explain.report import notebook_html
 
 FORMAT: Final = 1
 EXPLANATION_FILE: Final = "explanation.json"
@@ -85,6 +87,39 @@ class Explanation:
 
     def name_of(self, index: int) -> str | None:
         return None if self.classes is None else self.classes[index]
+
+    def _repr_html_(self) -> str:
+        """How notebooks show it."""
+        return notebook_html(self)
+
+    def to_frame(self) -> Any:
+        """A pandas DataFrame with a row per cluster map, layer by layer, by falling weight.
+
+        layer; rank: 1 for the layer's heaviest; weight: percent of the layer; n_channels, channels:
+        its feature maps, as indices in the layer; height, width: of the map, in cells. Raises
+        ModuleNotFoundError without pandas.
+        """
+        try:
+            pandas = import_module("pandas")
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                "A table needs pandas, which is not installed: pip install pandas."
+            ) from error
+        rows = [
+            (
+                layer.name,
+                rank,
+                cluster.weight,
+                len(cluster.channels),
+                cluster.channels,
+                layer.height,
+                layer.width,
+            )
+            for layer in self.layers
+            for rank, cluster in enumerate(layer.clusters, start=1)
+        ]
+        columns = ["layer", "rank", "weight", "n_channels", "channels", "height", "width"]
+        return pandas.DataFrame(rows, columns=columns)
 
     def save(self, folder: str | Path) -> None:
         """Write explanation.json and maps.npz into a folder, which is made where there is none."""

@@ -1,27 +1,30 @@
-"""The stand-alone page of one explanation."""
+"""One explanation in HTML: a page that stands alone, and what a notebook shows."""
 
 import base64
 import io
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
-from app.explain.explanation import Explanation
-from app.explain.render import HEAT_COLOURS, heatmap_overlay
+from app.explain.render import HEAT_COLOURS, heatmap, heatmap_overlay
+
+if TYPE_CHECKING:
+    from app.explain.explanation import Explanation, LayerExplanation
 
 _N_TOP_CLASSES: Final = 5
 _REPORT_PICTURE_SIZE: Final = 448
 _REPORT_MAP_SIZE: Final = 288
+_NOTEBOOK_MAP_SIZE: Final = 88
 _FOLDER: Final = Path(__file__).parent
 
 
-def report_html(explanation: Explanation, picture: Image.Image, *, title: str) -> str:
+def report_html(explanation: "Explanation", picture: Image.Image, *, title: str) -> str:
     """One explanation as a page that opens offline: all styles and pictures are in it.
 
     picture: what the network saw, as Network.view gives it. title: what the picture is called.
@@ -37,15 +40,48 @@ def report_html(explanation: Explanation, picture: Image.Image, *, title: str) -
             answers=_top_answers(explanation),
             layers=_layer_sections(explanation, _fitted(picture, _REPORT_MAP_SIZE)),
             heat_colours=", ".join(HEAT_COLOURS),
-            target=_class_label(explanation, explanation.target),
-            contrast=(
-                None
-                if explanation.contrast is None
-                else _class_label(explanation, explanation.contrast)
-            ),
-            predicted=_class_label(explanation, explanation.predicted),
+            **_class_labels(explanation),
         )
     )
+
+
+def notebook_html(explanation: "Explanation") -> str:
+    """What a notebook shows of an explanation: a table of its layers with their maps.
+
+    An explanation does not hold its picture, so the maps are shown alone, at their own resolution
+    and enlarged by the browser, which keeps the whole some tens of kB. No scripts, no style sheet.
+    """
+    layers = [
+        {
+            "name": layer.name,
+            "n_kept": layer.n_kept,
+            "n_channels": layer.n_channels,
+            "has_evidence": layer.has_evidence,
+            "cards": _notebook_cards(layer),
+        }
+        for layer in explanation.layers
+    ]
+    template = _environment().get_template("notebook.html.jinja")
+    return template.render(explanation=explanation, layers=layers, **_class_labels(explanation))
+
+
+def _notebook_cards(layer: "LayerExplanation") -> list[dict[str, object]]:
+    height = round(_NOTEBOOK_MAP_SIZE * layer.height / layer.width)
+    side = min(1.0, _NOTEBOOK_MAP_SIZE / layer.width)
+    size = (max(1, round(layer.width * side)), max(1, round(layer.height * side)))
+    ground = Image.new("RGBA", size, HEAT_COLOURS[0])
+    cards: list[dict[str, object]] = []
+    for cluster in layer.clusters:
+        heat = Image.alpha_composite(ground, heatmap(cluster.map, size, opacity=1.0))
+        cards.append(
+            {
+                "picture": _data_uri(heat.convert("RGB"), "PNG"),
+                "height_px": height,
+                "weight": cluster.weight,
+                "channels": cluster.channels,
+            }
+        )
+    return cards
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +112,7 @@ class _LayerSection:
     cards: tuple[_ClusterCard, ...]
 
 
-def _layer_sections(explanation: Explanation, picture: Image.Image) -> list[_LayerSection]:
+def _layer_sections(explanation: "Explanation", picture: Image.Image) -> list[_LayerSection]:
     return [
         _LayerSection(
             name=layer.name,
@@ -100,7 +136,7 @@ def _layer_sections(explanation: Explanation, picture: Image.Image) -> list[_Lay
     ]
 
 
-def _top_answers(explanation: Explanation) -> list[_Answer]:
+def _top_answers(explanation: "Explanation") -> list[_Answer]:
     best = [int(i) for i in np.argsort(-explanation.probabilities, kind="stable")]
     shown = best[:_N_TOP_CLASSES]
     for index in (explanation.target, explanation.contrast):
@@ -117,7 +153,19 @@ def _top_answers(explanation: Explanation) -> list[_Answer]:
     ]
 
 
-def _class_label(explanation: Explanation, index: int) -> str:
+def _class_labels(explanation: "Explanation") -> dict[str, str | None]:
+    indices = {
+        "target": explanation.target,
+        "contrast": explanation.contrast,
+        "predicted": explanation.predicted,
+    }
+    return {
+        role: None if index is None else _class_label(explanation, index)
+        for role, index in indices.items()
+    }
+
+
+def _class_label(explanation: "Explanation", index: int) -> str:
     name = explanation.name_of(index)
     return f"class {index}" if name is None else name.replace("_", " ")
 
@@ -128,10 +176,12 @@ def _fitted(picture: Image.Image, side: int) -> Image.Image:
     return picture.convert("RGB").resize(size, Image.Resampling.LANCZOS)
 
 
-def _data_uri(picture: Image.Image) -> str:
+def _data_uri(picture: Image.Image, kind: str = "JPEG") -> str:
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=86)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    picture.save(buffer, kind, quality=86)
+    return f"data:image/{kind.lower()};base64," + base64.b64encode(buffer.getvalue()).decode(
+        "ascii"
+    )
 
 
 def _percent(value: float) -> str:

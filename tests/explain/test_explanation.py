@@ -1,8 +1,10 @@
 """explain_image on networks whose answers were worked out by hand."""
 
 import json
+import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -273,3 +275,51 @@ def test_a_class_cannot_be_set_against_itself_or_against_none_there_is(
         explain_image(small_network, drawn_picture, target="sun", contrast="sun")
     with pytest.raises(ValueError, match="no class 'moon'"):
         explain_image(small_network, drawn_picture, contrast="moon")
+
+
+class TestInANotebook:
+    def test_a_row_per_cluster_map(self):
+        frame = explain_image(Toy(), IMAGE).to_frame()
+
+        assert list(frame.columns) == [
+            *("layer", "rank", "weight", "n_channels", "channels", "height", "width")
+        ]
+        assert list(frame["layer"]) == ["relu", "relu"]
+        assert list(frame["rank"]) == [1, 2]
+        np.testing.assert_allclose(frame["weight"], [200 / 3, 100 / 3], atol=1e-5)
+        assert list(frame["n_channels"]) == [1, 1]
+        assert list(frame["channels"]) == [(0,), (1,)]
+        assert list(frame["height"]) == list(frame["width"]) == [2, 2]
+
+    def test_no_cluster_map_is_an_empty_table(self):
+        frame = explain_image(Toy(), IMAGE, target=1).to_frame()
+
+        assert (len(frame), "weight" in frame.columns) == (0, True)
+
+    def test_without_pandas_it_says_what_to_install(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "pandas", None)
+
+        with pytest.raises(ModuleNotFoundError, match="pip install pandas"):
+            explain_image(Toy(), IMAGE).to_frame()
+
+    def test_it_shows_itself_small_and_alone(self, small_network, drawn_picture):
+        explanation = explain_image(small_network, drawn_picture, target="sun")
+
+        html = explanation._repr_html_()
+
+        assert len(html) < 100_000
+        assert not re.search(r"<script|<style|https?:|\sid=|\son\w+=", html)
+        assert html.count("<img") == sum(len(layer.clusters) for layer in explanation.layers)
+        assert all(f"<b>{layer.name}</b>" in html for layer in explanation.layers)
+
+    def test_it_says_what_is_missing(self):
+        html = explain_image(Toy(), IMAGE, target=1, contrast=0)._repr_html_()
+
+        assert "no positive evidence" in html
+        assert "<b>class 1</b> rather than <b>class 0</b>" in html
+        assert "the network says <b>class 0</b>" in html
+
+    def test_names_of_classes_are_no_html(self):
+        explanation = replace(explain_image(Toy(), IMAGE), classes=("<b>x</b>", "y"))
+
+        assert "&lt;b&gt;x&lt;/b&gt;" in explanation._repr_html_()
