@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from app.explain.layers import LayerError
 
-N_CHECKS: Final = 6
+N_CHECKS: Final = 4
 """At most so many states of the cascade are explained, evenly spread, the first and the last
 among them."""
 

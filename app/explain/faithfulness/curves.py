@@ -20,7 +20,7 @@ from torch.nn import functional
 from app.explain.maps import FloatArray
 from app.explain.recording import logits_of
 
-N_STEPS: Final = 16
+N_STEPS: Final = 10
 
 BLUR_SIGMA: Final = 20 / 224
 """Of the blur that insertion starts from, in parts of the picture's short side. It must leave the

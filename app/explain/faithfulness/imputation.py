@@ -17,7 +17,7 @@ from torch import Tensor
 
 from app.explain.faithfulness.curves import Probability
 
-PERCENTS: Final = (10, 30, 50, 70, 90)
+PERCENTS: Final = (10, 30, 50, 70)
 NOISE: Final = 0.01
 """Standard deviation of the noise added to imputed pixels, in units of the preprocessed picture,
 as in the authors' code: without it, imputed pixels could be told by their smoothness."""

@@ -155,11 +155,11 @@ def test_areas_are_those_of_torchcam(baseline: object) -> None:
     probability = class_probability(network, 1)
     summary = metric.summary()
     if baseline is None:
-        assert deletion(probability, image, order).area == pytest.approx(
+        assert deletion(probability, image, order, n_steps=16).area == pytest.approx(
             summary["deletion_auc"], abs=1e-6
         )
     else:
-        assert insertion(probability, image, order).area == pytest.approx(
+        assert insertion(probability, image, order, n_steps=16).area == pytest.approx(
             summary["insertion_auc"], abs=1e-6
         )
 
