@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from app.explain.pictures import PictureError, open_picture
     from app.explain.render import heatmap, heatmap_overlay, masked_picture, reveal_mask
     from app.explain.report import report_html
+    from app.explain.sharpening import sharpen_map
 
 __all__ = [
     "ClusterMap",
@@ -42,6 +43,7 @@ __all__ = [
     "open_picture",
     "report_html",
     "reveal_mask",
+    "sharpen_map",
 ]
 
 _MODULES = {
@@ -65,6 +67,7 @@ _MODULES = {
     "masked_picture": "render",
     "reveal_mask": "render",
     "report_html": "report",
+    "sharpen_map": "sharpening",
 }
 
 
