@@ -139,7 +139,7 @@ def evaluate(
     get_clusterer(clusterer)
     loaded = load_network(network, weights=weights, classes=classes)
     names = [place.name for place in choose_layers(loaded, _split(layers))]
-    scores = {}
+    scores = []
     with progress_bar() as bar:
         task = bar.add_task("Measuring", total=len(photos) * len(names))
         for number, result in enumerate(
@@ -155,11 +155,11 @@ def evaluate(
             if result.scores is None:
                 console.print(f"[red]{result.path}[/]: {result.error}")
             else:
-                scores[result.path] = result.scores
+                scores.append((result.path, result.scores))
             bar.update(task, completed=number * len(names))
     console.print(f"{len(scores)} of {len(photos)} pictures measured")
     if scores:
-        print(tables(list(scores.values()), [clusterer]))
+        print(tables([one for _, one in scores], [clusterer]))
     if out is not None:
         out.write_text(to_json(scores), encoding="utf-8")
     if len(scores) < len(photos):

@@ -6,10 +6,9 @@ and the cascade of randomised weights (docs/algorithms/faithfulness.md). For pho
 it was not trained on, and for the two networks of the picture book on scenes of its biased world.
 
     python benchmarks/faithfulness.py --out docs/faithfulness.md
-    python benchmarks/faithfulness.py --out docs/faithfulness.md --why
 
-With --why, the steps from Grad-CAM to our map are measured one by one instead. Of the file, only
-what stands between the markers of a network is replaced.
+The steps from Grad-CAM to our map are measured one by one, too, to tell what each costs or brings.
+Of the file, only what stands between the markers of a network is replaced.
 """
 
 import argparse
@@ -19,7 +18,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
@@ -33,7 +32,7 @@ from pytorch_grad_cam import GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch.nn import functional
 
-from app.explain import Network, load_network, open_picture
+from app.explain import LayerExplanation, Network, load_network, open_picture
 from app.explain.clusters import CLUSTERERS, prune_channels
 from app.explain.faithfulness.cams import CAMS, compute_gradients
 from app.explain.faithfulness.evaluation import (
@@ -79,7 +78,6 @@ def main() -> None:
     parser.add_argument("--photonet", type=Path, default=DATA / "photonet.json")
     parser.add_argument("--photos", type=Path, default=DATA / "photos" / "test")
     parser.add_argument("--clusterer", action="append", help="once or more; all by default")
-    parser.add_argument("--why", action="store_true", help="steps from Grad-CAM to our map")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="file with markers; else it is only printed")
@@ -103,7 +101,7 @@ def main() -> None:
         )
         print(section)
         if options.out:
-            put(options.out, f"{name} why" if options.why else name, section)
+            put(options.out, name, section)
 
 
 # --- networks and their pictures
@@ -148,36 +146,33 @@ def draw(picture: Path | Recipe) -> Image.Image:
 
 
 def steps(clusterer: str) -> dict[str, MapMaker]:
-    """Each changes one thing: Grad-CAM's weights, guided ones, pruning, dropping light clusters.
+    """Each changes one thing more: guided instead of mean gradients, pruning, no light clusters.
 
     Our map differs from the last in that each cluster's map is scaled before they are joined.
-    LayerCAM differs from the guided weights in that gradients are not averaged over places.
+    LayerCAM differs from the first in that the guided gradients are not averaged over places.
     """
 
-    def with_weights(percent: NDArray[np.float64], evidence: Evidence) -> NDArray[np.float64]:
-        return np.tensordot(percent, evidence.signals.maps, axes=1)
+    def weighted(
+        choose: Callable[[LayerExplanation], NDArray[np.bool_]],
+    ) -> MapMaker:
+        def make(evidence: Evidence) -> NDArray[np.float64]:
+            layer = evidence.explained[clusterer]
+            weights = layer.channel_weights * choose(layer)
+            return np.tensordot(weights, evidence.signals.maps, axes=1)
 
-    def guided(evidence: Evidence) -> NDArray[np.float64]:
-        return with_weights(evidence.explained[clusterer].channel_weights, evidence)
+        return make
 
-    def pruned(evidence: Evidence) -> NDArray[np.float64]:
-        percent = evidence.explained[clusterer].channel_weights
-        kept = np.isin(np.arange(len(percent)), prune_channels(percent))
-        return with_weights(percent * kept, evidence)
+    def among(layer: LayerExplanation, channels: Iterable[int]) -> NDArray[np.bool_]:
+        return np.isin(np.arange(layer.n_channels), list(channels))
 
-    def without_light(evidence: Evidence) -> NDArray[np.float64]:
-        layer = evidence.explained[clusterer]
-        shown = np.concatenate([cluster.channels for cluster in layer.clusters])
-        kept = np.isin(np.arange(layer.n_channels), shown)
-        return with_weights(layer.channel_weights * kept, evidence)
-
-    peers = peer_methods()
     return {
-        "Grad-CAM": peers["Grad-CAM"],
-        "guided weights": guided,
-        "and pruned": pruned,
-        "and light clusters dropped": without_light,
-        "LayerCAM": peers["LayerCAM"],
+        "guided weights": weighted(lambda layer: np.full(layer.n_channels, True)),
+        "and pruned": weighted(lambda layer: among(layer, prune_channels(layer.channel_weights))),
+        f"and no light clusters ({clusterer})": weighted(
+            lambda layer: among(
+                layer, [channel for cluster in layer.clusters for channel in cluster.channels]
+            )
+        ),
     }
 
 
@@ -195,14 +190,14 @@ def prepare(path: Path) -> None:
 
 
 def score(
-    picture: Path | Recipe, layers: Sequence[str], clusterers: Sequence[str], why: bool, seed: int
+    picture: Path | Recipe, layers: Sequence[str], clusterers: Sequence[str], seed: int
 ) -> PictureScores:
     return evaluate_image(
         _network,
         draw(picture),
         layers=layers,
         clusterers=clusterers,
-        peers=steps(clusterers[0]) if why else peer_methods(),
+        peers={**steps(clusterers[0]), **peer_methods()},
         seed=seed,
     )
 
@@ -218,7 +213,7 @@ def measure(
     )
     with pool:
         jobs = [
-            pool.submit(score, picture, subject.layers, clusterers, options.why, options.seed)
+            pool.submit(score, picture, subject.layers, clusterers, options.seed)
             for picture in subject.pictures
         ]
         found = []

@@ -40,7 +40,8 @@ def find_stages(module: nn.Module, image: Tensor) -> list[tuple[str, ...]]:
     handles = [part.register_forward_hook(on_output) for part in learned]
     try:
         with torch.no_grad():
-            module(image[None])
+            # A copy, since a network may normalise its input in place.
+            module(image[None].clone())
     finally:
         for handle in handles:
             handle.remove()

@@ -1,7 +1,7 @@
 """Scores of many pictures as tables in Markdown, and as plain values for a file."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -53,9 +53,9 @@ def tables(pictures: Sequence[PictureScores], clusterers: Sequence[str]) -> str:
     return "\n\n".join(parts)
 
 
-def to_json(pictures: Mapping[Path, PictureScores]) -> str:
-    """The scores of each picture by its path; what has no value is null."""
-    values = [{"picture": str(path), **_plain(asdict(one))} for path, one in pictures.items()]
+def to_json(pictures: Iterable[tuple[Path, PictureScores]]) -> str:
+    """The scores of each picture with its path; what has no value is null."""
+    values = [{"picture": str(path), **_plain(asdict(one))} for path, one in pictures]
     return json.dumps({"format": FORMAT, "pictures": values}, indent=1, ensure_ascii=False) + "\n"
 
 

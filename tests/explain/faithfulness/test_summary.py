@@ -81,7 +81,7 @@ class TestTables:
 
 def test_json_has_null_for_what_has_no_value() -> None:
     one = replace(picture(0.4, "a"), target=7)
-    read = json.loads(to_json({Path("photos/é.png"): one}))
+    read = json.loads(to_json([(Path("photos/é.png"), one)]))
     (found,) = read["pictures"]
     assert (read["format"], found["picture"], found["target"]) == (1, "photos/é.png", 7)
     layer = found["layers"]["a"]
