@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from app.explain.maps import merge_maps
     from app.explain.networks import Network, NetworkError, load_network
     from app.explain.pictures import PictureError, open_picture
+    from app.explain.prototypes import Prototype, find_prototypes
     from app.explain.render import heatmap, heatmap_overlay, masked_picture, reveal_mask
     from app.explain.report import report_html
+    from app.explain.responses import LayerResponses, layer_responses
+    from app.explain.rise import rank_correlation, rise_map
     from app.explain.sharpening import sharpen_map
 
 __all__ = [
@@ -29,20 +32,26 @@ __all__ = [
     "LayerError",
     "LayerExplanation",
     "LayerPlace",
+    "LayerResponses",
     "Network",
     "NetworkError",
     "PictureError",
+    "Prototype",
     "explain_files",
     "explain_image",
+    "find_prototypes",
     "heatmap",
     "heatmap_overlay",
+    "layer_responses",
     "list_layers",
     "load_network",
     "masked_picture",
     "merge_maps",
     "open_picture",
+    "rank_correlation",
     "report_html",
     "reveal_mask",
+    "rise_map",
     "sharpen_map",
 ]
 
@@ -67,6 +76,12 @@ _MODULES = {
     "masked_picture": "render",
     "reveal_mask": "render",
     "report_html": "report",
+    "Prototype": "prototypes",
+    "find_prototypes": "prototypes",
+    "LayerResponses": "responses",
+    "layer_responses": "responses",
+    "rank_correlation": "rise",
+    "rise_map": "rise",
     "sharpen_map": "sharpening",
 }
 

@@ -94,8 +94,8 @@ def record(module: nn.Module, image: Tensor, *, keep: Sequence[str] | None) -> R
     """
     _check_image(image)
     # Gradients are wanted whatever the caller has switched off.
-    with torch.inference_mode(False), torch.enable_grad(), _eval_mode(module):
-        leaf = _like_parameters(image, module).detach().clone().requires_grad_()
+    with torch.inference_mode(False), torch.enable_grad(), eval_mode(module):
+        leaf = like_parameters(image, module).detach().clone().requires_grad_()
         # Not the leaf itself: networks that normalise their input in place would fail on it.
         batch = leaf.unsqueeze(0).clone()
         recording = Recording(image=get_gradient_edge(batch).node)
@@ -202,7 +202,8 @@ class _Observer(TorchFunctionMode):
 
 
 @contextmanager
-def _eval_mode(module: nn.Module) -> Iterator[None]:
+def eval_mode(module: nn.Module) -> Iterator[None]:
+    """The module in eval mode, and afterwards each of its parts as it was."""
     were_training = [(part, part.training) for part in module.modules()]
     try:
         module.eval()
@@ -237,7 +238,8 @@ def _check_image(image: Tensor) -> None:
         raise ValueError("The image holds values that are NaN or infinite.")
 
 
-def _like_parameters(image: Tensor, module: nn.Module) -> Tensor:
+def like_parameters(image: Tensor, module: nn.Module) -> Tensor:
+    """The image on the device and in the precision of the module's parameters."""
     for parameter in module.parameters():
         if parameter.is_floating_point():
             return image.to(device=parameter.device, dtype=parameter.dtype)

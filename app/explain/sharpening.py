@@ -46,10 +46,10 @@ def guided_filter(
     hold it.
     """
 
-    def mean(field: NDArray[np.float64]) -> NDArray[np.float64]:
+    def mean(field: FloatArray) -> NDArray[np.float64]:
         return _window_mean(field, radius)
 
-    p, colours = np.asarray(values, np.float64), np.asarray(guide, np.float64)
+    p, colours = np.asarray(values, dtype=np.float64), np.asarray(guide, dtype=np.float64)
     mean_p, mean_colours = mean(p), mean(colours)
     covariance = mean(colours * p[..., None]) - mean_colours * mean_p[..., None]
     products = colours[..., :, None] * colours[..., None, :]
@@ -60,7 +60,7 @@ def guided_filter(
     return filtered
 
 
-def _window_mean(field: NDArray[np.float64], radius: int) -> NDArray[np.float64]:
+def _window_mean(field: FloatArray, radius: int) -> NDArray[np.float64]:
     """Means over square windows of the first two axes, cut at the borders."""
     size = 2 * radius + 1
     summed, counted = field, np.ones(field.shape[:2])
