@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from app.explain.layers import find_places, resolve_places
-from app.explain.recording import record
+from app.explain.recording import exact_convolutions, record
 
 
 class ContrastError(ValueError):
@@ -50,6 +50,7 @@ class Features:
     layers: tuple[LayerFeatures, ...]
 
 
+@exact_convolutions()
 def compute_features(
     module: nn.Module,
     image: Tensor,

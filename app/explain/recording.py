@@ -118,6 +118,22 @@ def logits_of(output: Any) -> Tensor:
     return torch.cat([-logits / 2, logits / 2], dim=1) if logits.shape[1] == 1 else logits
 
 
+@contextmanager
+def exact_convolutions() -> Iterator[None]:
+    """Convolutions on CUDA in full single precision, as on a CPU, and afterwards as before.
+
+    By default cuDNN rounds their inputs to ten bits (TF32). Channels near the pruning threshold and
+    maps between two clusters would then change sides, and a GPU would tell another story.
+    """
+    convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]
+    before = convolutions.fp32_precision
+    convolutions.fp32_precision = "ieee"
+    try:
+        yield
+    finally:
+        convolutions.fp32_precision = before
+
+
 def call_number(name: str) -> tuple[str, int | None]:
     """ "layer3.0.relu:1" as ("layer3.0.relu", 1); without a number, None."""
     match = re.fullmatch(r"(.+):(\d+)", name)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from app.explain.explanation import as_tensor, target_chooser
 from app.explain.layers import resolve_places
 from app.explain.networks import Network
-from app.explain.recording import record
+from app.explain.recording import exact_convolutions, record
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,6 +30,7 @@ class LayerResponses:
     gradients: NDArray[np.floating]
 
 
+@exact_convolutions()
 def layer_responses(
     network: Network | nn.Module,
     images: Iterable[Image.Image | Tensor],

@@ -9,9 +9,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import adjusted_rand_score
 from torch import nn
 
-from app.explain import Explanation, explain_image
+from app.explain import Explanation, explain_image, load_network
+from app.picturebook.networks import FAIR_NETWORK
+from app.picturebook.scenes import Recipe, draw_scene
 
 from .toys import IMAGE, Planted, Residual, Shared, Toy, naive_weights, random_image, seeded
 
@@ -275,6 +278,33 @@ def test_a_class_cannot_be_set_against_itself_or_against_none_there_is(
         explain_image(small_network, drawn_picture, target="sun", contrast="sun")
     with pytest.raises(ValueError, match="no class 'moon'"):
         explain_image(small_network, drawn_picture, contrast="moon")
+
+
+def memberships(explanation: Explanation) -> list[list[int]]:
+    """For each layer, the number of each channel's cluster, -1 for a channel in none."""
+    found = []
+    for layer in explanation.layers:
+        number_of = {
+            channel: number
+            for number, cluster in enumerate(layer.clusters)
+            for channel in cluster.channels
+        }
+        found.append([number_of.get(channel, -1) for channel in range(layer.n_channels)])
+    return found
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
+@pytest.mark.parametrize("class_name", ["sailboat", "house", "bird", "train"])
+def test_clusters_on_cuda_are_those_of_the_cpu(class_name):
+    picture = draw_scene(Recipe(class_name, seed=2024, number=5, ground="meadow")).picture
+
+    on_cpu, on_cuda = (
+        memberships(explain_image(load_network(FAIR_NETWORK, device=device), picture))
+        for device in ("cpu", "cuda")
+    )
+
+    for one, other in zip(on_cpu, on_cuda, strict=True):
+        assert adjusted_rand_score(one, other) >= 0.99
 
 
 class TestInANotebook:

@@ -154,6 +154,20 @@ def test_network_on_cuda_agrees_with_the_cpu():
     np.testing.assert_allclose(found, expected, atol=1e-2)
 
 
+def test_convolutions_are_exact_meanwhile_and_as_before_afterwards():
+    convolutions = torch.backends.cudnn.conv
+    before, meanwhile = convolutions.fp32_precision, []
+
+    class Asking(Residual):
+        def forward(self, x):
+            meanwhile.append(convolutions.fp32_precision)
+            return super().forward(x)
+
+    explain_image(seeded(Asking), random_image())
+
+    assert (meanwhile, convolutions.fp32_precision) == (["ieee"], before)
+
+
 def test_hooks_come_off_when_the_network_raises():
     class Breaking(Residual):
         def forward(self, x):

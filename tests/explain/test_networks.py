@@ -161,6 +161,13 @@ def test_weights_with_heads_that_only_help_training_fit(tmp_path, name):
         assert network.module(torch.zeros(1, 3, 96, 96)).shape == (1, 3)
 
 
+def test_cuda_is_used_where_there_is_one():
+    network = load_network("squeezenet1_1", weights="random", classes=CLASSES)
+
+    assert network.device.type == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert next(network.module.parameters()).device.type == network.device.type
+
+
 def test_unknown_name_suggests_near_ones():
     with pytest.raises(NetworkError, match=r"named 'resnet19'; did you mean .*resnet18"):
         load_network("resnet19")
