@@ -81,15 +81,16 @@ def make_cluster_maps(
     groups = [kept[labels == label] for label in np.unique(labels)]
     weights = np.array([percent[group].sum() for group in groups])
     least = max(weights.max() / 3, weights.mean() / 2)
-    clusters = [
-        ClusterMap(
-            channels=tuple(int(channel) for channel in group),
-            weight=float(weight),
-            map=merge_maps(maps[group], percent[group]),
-        )
-        for group, weight in zip(groups, weights, strict=True)
-        if weight >= least
-    ]
+    with use_one_thread():
+        clusters = [
+            ClusterMap(
+                channels=tuple(int(channel) for channel in group),
+                weight=float(weight),
+                map=merge_maps(maps[group], percent[group]),
+            )
+            for group, weight in zip(groups, weights, strict=True)
+            if weight >= least
+        ]
     return tuple(sorted(clusters, key=lambda cluster: (-cluster.weight, cluster.channels)))
 
 

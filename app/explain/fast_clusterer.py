@@ -30,10 +30,10 @@ LEAST_STRUCTURE: Final = 1.2
 """Maps have something in common when their squared correlation is this many times that by chance.
 More than 1, since maps fade or heap at the picture's edge, which shifting does not know."""
 
-TIGHT: Final = 1 - 1e-6
+TIGHT: Final = 1 - 1e-5
 """Likeness from which on maps are one and the same but for rounding."""
 
-_MAX_ROUNDS: Final = 20
+_MAX_ROUNDS: Final = 4
 _TINY: Final = 1e-12
 
 
@@ -62,29 +62,30 @@ def cluster_fast(maps: FloatArray, seed: int) -> NDArray[np.intp]:
     return np.array([label_of[key] for key in keys])
 
 
-def standardise(maps: FloatArray) -> NDArray[np.float64]:
+def standardise(maps: FloatArray) -> FloatArray:
     """Maps [n, H, W] pooled to [n, h, w], at most 28 a side, each of mean 0 and length 1.
 
     Before that each map is lowered to a minimum of 0, and the square root is taken of its cells,
-    so that a single hot cell does not outweigh a region. A map that is constant becomes 0.
+    so that a single hot cell does not outweigh a region. A map that is constant becomes 0. In
+    single precision, unless the maps are in double.
     """
     n_maps, height, width = maps.shape
-    lowest = maps.min(axis=(1, 2), keepdims=True)
-    pooled = maps - lowest
+    precision = np.promote_types(maps.dtype, np.float32)
+    pooled = maps.astype(precision) - maps.min(axis=(1, 2), keepdims=True)
     if max(height, width) > MAX_SIDE:
-        pooled = _area_weights(height) @ pooled @ _area_weights(width).T
-    rows = np.sqrt(pooled.astype(np.float64)).reshape(n_maps, -1)
+        down, across = (_area_weights(side).astype(precision) for side in (height, width))
+        pooled = down @ pooled @ across.T
+    rows = np.sqrt(pooled).reshape(n_maps, -1)
     centred = rows - rows.mean(axis=1, keepdims=True)
     lengths = np.linalg.norm(centred, axis=1, keepdims=True)
     # What is left of a constant map is rounding, which must not be blown up.
-    is_constant = lengths <= 1e-6 * np.linalg.norm(rows, axis=1, keepdims=True)
-    standardised: NDArray[np.float64] = np.where(
-        is_constant, 0.0, centred / np.where(is_constant, 1.0, lengths)
-    ).reshape(pooled.shape)
+    is_constant = lengths <= 1e-5 * np.linalg.norm(rows, axis=1, keepdims=True)
+    lengths[is_constant] = np.inf
+    standardised: FloatArray = (centred / lengths).reshape(pooled.shape)
     return standardised
 
 
-def correlation_by_chance(standardised: NDArray[np.float64]) -> float:
+def correlation_by_chance(standardised: FloatArray) -> float:
     """The mean squared correlation, 0..1, of maps [n, h, w] moved against each other at random.
 
     Over all circular shifts of two maps it is the sum of the products of their power spectra
@@ -103,10 +104,10 @@ def correlation_by_chance(standardised: NDArray[np.float64]) -> float:
     return float((mean_power**2 * times).sum())
 
 
-def correlate(standardised: NDArray[np.float64]) -> NDArray[np.float64]:
+def correlate(standardised: FloatArray) -> NDArray[np.float64]:
     """The correlation of maps [n, h, w] with each other, [n, n]; constant ones are all alike."""
     rows = standardised.reshape(len(standardised), -1)
-    gram: NDArray[np.float64] = rows @ rows.T
+    gram = (rows @ rows.T).astype(np.float64)
     is_constant = ~rows.any(axis=1)
     gram[np.ix_(is_constant, is_constant)] = 1.0
     np.fill_diagonal(gram, 1.0)
@@ -124,7 +125,7 @@ def _area_weights(side: int) -> NDArray[np.float64]:
     return covered
 
 
-def _cluster(standardised: NDArray[np.float64], n_distinct: int) -> NDArray[np.intp]:
+def _cluster(standardised: FloatArray, n_distinct: int) -> NDArray[np.intp]:
     n_maps = len(standardised)
     gram = correlate(standardised)
     # Not a cluster for each map, unless that leaves equal ones together.
@@ -149,8 +150,8 @@ def ward_cuts(gram: NDArray[np.float64], most: int) -> list[NDArray[np.intp]]:
     """Labels [n] for 1, 2, ... `most` clusters, all from one Ward tree."""
     n_maps = len(gram)
     # The Euclidean distance of rows of length 1, which Ward asks for.
-    distances = np.sqrt(np.maximum(2 - 2 * gram, 0))
-    tree = linkage(squareform(distances, checks=False), method="ward")
+    distances = np.sqrt(np.maximum(2 - 2 * squareform(gram, checks=False), 0))
+    tree = linkage(distances, method="ward")
     members = {i: [i] for i in range(n_maps)}
     cuts = []
     for step, (left, right) in enumerate(tree[:, :2].astype(int)):
@@ -190,8 +191,8 @@ def refine(gram: NDArray[np.float64], labels: NDArray[np.intp]) -> tuple[NDArray
         to_all = sums / np.sqrt(np.maximum(squared_lengths, _TINY))
         to_all[everyone, labels] = np.where(is_alone, np.inf, to_rest)
         moved = to_all.argmax(axis=1)
-        is_settled = (moved == labels).all() or len(np.unique(moved)) < n_clusters
-        if is_settled or n_rounds_left == 0:
+        is_settled = (moved == labels).all()
+        if is_settled or n_rounds_left == 0 or len(np.unique(moved)) < n_clusters:
             break
         labels = moved
     return labels, likeness

@@ -20,13 +20,15 @@ def merge_maps(
     their weights do not sum to something positive.
     """
     shares = np.asarray(weights, dtype=np.float64)
-    stacked = np.asarray(maps, dtype=np.float64)
+    stacked = np.asarray(maps)
     if stacked.ndim != 3 or shares.shape != stacked.shape[:1] or not shares.sum() > 0:
         raise ValueError(
             "Maps [n, H, W] and n weights of a positive sum are needed, not "
             f"{stacked.shape} and {shares.tolist()}."
         )
-    mean = np.tensordot(shares / shares.sum(), stacked, axes=1)
+    # In the maps' own precision, since in double most of the time would go into copies.
+    precision = np.promote_types(stacked.dtype, np.float32)
+    mean = np.tensordot((shares / shares.sum()).astype(precision), stacked, axes=1)
     scaled: NDArray[np.float32] = scale_maps(mean[None]).reshape(mean.shape).astype(np.float32)
     return scaled
 
