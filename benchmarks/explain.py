@@ -1,29 +1,42 @@
-"""How much time does one shared pass save, and where does the rest of the time go?
+"""How close is an explanation to the cost of one pass of the network, and where does the rest go?
 
-VGG-16 with random weights at 256 px, its nine default layers. Our explain_image runs against the
-paper done literally, written here: one forward and one backward pass per layer, with the gradients
-of all parameters, then the same pruning, clustering and merging. Both run in turns in one process,
-so that the ratio of their medians does not hang on how busy the machine is.
+VGG-16 with random weights at 256 px, its nine default layers. The floor is one forward and one
+backward pass down to the first of these layers, parameters frozen: less cannot give the gradients.
+All sides run in turns in one process, so that ratios do not hang on how busy the machine is:
 
-    python benchmarks/explain.py --runs 3
+- explain_image with the `fast` and with the `paper` clusterer, everything included;
+- the paper done literally, written here: a forward and a full backward pass per layer, the
+  gradients of all parameters included, then the same pruning, clustering and merging;
+- for the maps alone, with the parameters frozen for them: TorchCAM in one pass, Captum with a list
+  of layers and with a call per layer, pytorch-grad-cam with a call per layer, and zennit-crp.
+
+Before measuring it is checked that `paper` and the literal paper find the same clusters. Peak
+memory is that of a fresh process for each side.
+
+    python benchmarks/explain.py --runs 5
+    python benchmarks/explain.py --runs 5 --device cuda
 """
 
 import argparse
+import resource
+import subprocess
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from statistics import median
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
-from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from app.explain import ClusterMap, Network, explain_image, list_layers, load_network
 from app.explain.clusters import (
+    CLUSTERERS,
     choose_clusters,
     cluster_like_paper,
     embed_in_plane,
@@ -31,60 +44,90 @@ from app.explain.clusters import (
     prune_channels,
     reduce_dimensions,
 )
-from app.explain.features import compute_features
-from app.explain.maps import merge_maps, scale_maps
+from app.explain.features import LayerFeatures, compute_features
+from app.explain.maps import scale_maps, use_one_thread
 
 SIDE = 256
+BATCHES = (1, 8, 64)
+PEAKS = ("floor", "fast", "paper")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every side is to do: explain the predicted class of one picture at these layers."""
+
+    network: Network
+    picture: Image.Image
+    image: Tensor
+    layers: list[str]
+
+    @property
+    def module(self) -> nn.Module:
+        return self.network.module
+
+    @property
+    def modules(self) -> list[nn.Module]:
+        return [self.module.get_submodule(name) for name in self.layers]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=3, help="of each side, after one warm-up")
-    n_runs = parser.parse_args().runs
+    parser.add_argument("--runs", type=int, default=5, help="of each side, after one warm-up")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--peak", choices=PEAKS, help="only print this side's peak memory, in KiB")
+    options = parser.parse_args()
+    task = make_task(options.device)
+    if options.peak:
+        print(peak_kib(task, options.peak))
+        return
+    check_same_answer(task)
+    print(f"VGG-16, random weights, {SIDE} px, {len(task.layers)} layers, {options.runs} runs")
+    print_ratios(task, options.runs)
+    for clusterer in CLUSTERERS:
+        print_shares(task, clusterer, options.runs)
+    print_rates(task, options.runs)
+    if options.device == "cpu":
+        print_peaks()
+
+
+def make_task(device: str) -> Task:
     network = replace(
-        load_network("vgg16", weights="random", device="cpu"), resize=SIDE, input_size=SIDE
+        load_network("vgg16", weights="random", device=device), resize=SIDE, input_size=SIDE
     )
     picture = draw_picture()
-    image = network.preprocess(picture)
     layers = [place.name for place in list_layers(network) if place.is_default]
-    module = network.module
-    check_same_answer(network, picture, layers)
-
-    print(f"VGG-16, random weights, {SIDE} px, {len(layers)} layers, {n_runs} runs of each side")
-    print_ratio(
-        "whole explanation",
-        lambda: explain_image(network, picture, layers=layers),
-        lambda: explain_literally(network, picture, layers),
-        n_runs,
-    )
-    print_ratio(
-        "forward and backward only",
-        lambda: compute_features(module, image, choose_target=highest, layers=layers),
-        lambda: [literal_pass(module, image, name) for name in layers],
-        n_runs,
-    )
-    print_shares(network, picture, layers, n_runs)
+    return Task(network, picture, network.preprocess(picture).to(network.device), layers)
 
 
-# --- the paper, done literally
+# --- the sides
 
 
-def explain_literally(
-    network: Network, picture: Image.Image, layers: list[str]
-) -> list[tuple[ClusterMap, ...]]:
-    image = network.preprocess(picture)
+def floor(task: Task, n_images: int = 1) -> Tensor:
+    """The gradient at the first layer, from one forward and one backward pass."""
+    outputs: list[Tensor] = []
+    handle = task.modules[0].register_forward_hook(lambda _m, _i, output: outputs.append(output))
+    batch = task.image.expand(n_images, *task.image.shape).clone().requires_grad_()
+    logits = task.module(batch)
+    handle.remove()
+    (gradient,) = torch.autograd.grad(logits.max(dim=1).values.sum(), outputs)
+    return gradient
+
+
+def explain_literally(task: Task) -> list[tuple[ClusterMap, ...]]:
+    image = task.network.preprocess(task.picture).to(task.image)
     found = []
-    for name in layers:
-        maps, gradient = literal_pass(network.module, image, name)
+    for module in task.modules:
+        maps, gradient = literal_pass(task.module, image, module)
         weights = (gradient * (maps > 0) * (gradient > 0)).astype(np.float64).mean(axis=(1, 2))
         percent = 100 * weights / weights.sum()
         kept = prune_channels(percent)
         found.append(make_cluster_maps(maps, percent, kept, clusterer=cluster_like_paper, seed=0))
+    task.module.zero_grad()
     return found
 
 
 def literal_pass(
-    module: nn.Module, image: Tensor, name: str
+    network: nn.Module, image: Tensor, layer: nn.Module
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Maps and gradient [C, H, W] of one layer, from a forward and a full backward pass."""
     outputs: list[Tensor] = []
@@ -93,21 +136,109 @@ def literal_pass(
         output.retain_grad()
         outputs.append(output)
 
-    handle = module.get_submodule(name).register_forward_hook(keep)
-    module.zero_grad()
-    logits = module(image[None])[0]
+    handle = layer.register_forward_hook(keep)
+    network.zero_grad()
+    logits = network(image[None])[0]
     handle.remove()
     logits.max().backward()
     gradient = outputs[0].grad
     assert gradient is not None
-    return outputs[0].detach()[0].numpy(), gradient[0].numpy()
+    return outputs[0].detach()[0].cpu().numpy(), gradient[0].cpu().numpy()
 
 
-def check_same_answer(network: Network, picture: Image.Image, layers: list[str]) -> None:
-    ours = explain_image(network, picture, layers=layers).layers
-    literal = explain_literally(network, picture, layers)
-    network.module.zero_grad()
-    for layer, clusters in zip(ours, literal, strict=True):
+def torchcam(task: Task) -> object:
+    from torchcam.methods import LayerCAM
+
+    with LayerCAM(task.module, task.layers) as extractor:
+        scores = task.module(task.image[None].clone().requires_grad_())
+        return extractor(int(scores.argmax()), scores)
+
+
+def captum_list(task: Task) -> object:
+    from captum.attr import LayerGradientXActivation
+
+    return LayerGradientXActivation(task.module, task.modules).attribute(
+        task.image[None].clone().requires_grad_(), target=predicted(task)
+    )
+
+
+def captum_calls(task: Task) -> object:
+    from captum.attr import LayerGradCam
+
+    target = predicted(task)
+    return [
+        LayerGradCam(task.module, module).attribute(
+            task.image[None].clone().requires_grad_(), target=target
+        )
+        for module in task.modules
+    ]
+
+
+def grad_cam_calls(task: Task) -> object:
+    from pytorch_grad_cam import GradCAM
+
+    maps = []
+    for module in task.modules:
+        with GradCAM(task.module, [module]) as grad_cam:
+            # Without targets it takes the predicted class.
+            maps.append(grad_cam(task.image[None].clone().requires_grad_(), targets=None))
+    return maps
+
+
+def zennit_crp(task: Task) -> object:
+    from crp.attribution import CondAttribution
+    from zennit.composites import EpsilonPlusFlat
+
+    return CondAttribution(task.module)(
+        task.image[None].clone().requires_grad_(),
+        [{"y": [predicted(task)]}],
+        EpsilonPlusFlat(),
+        record_layer=task.layers,
+    )
+
+
+_PREDICTED: dict[int, int] = {}
+
+
+def predicted(task: Task) -> int:
+    """The predicted class, which these peers must be told; the pass for it is not counted."""
+    if id(task) not in _PREDICTED:
+        with torch.inference_mode():
+            _PREDICTED[id(task)] = int(task.module(task.image[None]).argmax())
+    return _PREDICTED[id(task)]
+
+
+def explain(task: Task, clusterer: str) -> object:
+    return explain_image(task.network, task.picture, layers=task.layers, clusterer=clusterer)
+
+
+SIDES: dict[str, Callable[[Task], object]] = {
+    "floor": floor,
+    "fast": lambda task: explain(task, "fast"),
+    "paper": lambda task: explain(task, "paper"),
+    "literal paper": explain_literally,
+    "TorchCAM, one pass": torchcam,
+    "Captum, list of layers": captum_list,
+    "Captum, call per layer": captum_calls,
+    "pytorch-grad-cam, call per layer": grad_cam_calls,
+    "zennit-crp, one call": zennit_crp,
+}
+UNFROZEN = ("fast", "paper", "literal paper")
+"""Sides that run on the network as it is loaded; for the others its parameters are frozen."""
+
+
+@contextmanager
+def parameters_frozen(module: nn.Module, frozen: bool) -> Iterator[None]:
+    module.requires_grad_(not frozen)
+    try:
+        yield
+    finally:
+        module.requires_grad_(True)
+
+
+def check_same_answer(task: Task) -> None:
+    ours = explain_image(task.network, task.picture, layers=task.layers, clusterer="paper").layers
+    for layer, clusters in zip(ours, explain_literally(task), strict=True):
         pairs = list(zip(layer.clusters, clusters, strict=True))
         if any(one.channels != other.channels for one, other in pairs):
             raise SystemExit(f"The two sides do not find the same clusters at {layer.name}.")
@@ -116,70 +247,142 @@ def check_same_answer(network: Network, picture: Image.Image, layers: list[str])
 # --- measuring
 
 
-def print_ratio(
-    what: str, ours: Callable[[], object], literal: Callable[[], object], n_runs: int
-) -> None:
-    sides = {"ours": ours, "literal": literal}
-    wall: dict[str, list[float]] = defaultdict(list)
+def print_ratios(task: Task, n_runs: int) -> None:
+    predicted(task)
     cpu: dict[str, list[float]] = defaultdict(list)
+    wall: dict[str, list[float]] = defaultdict(list)
     for run in range(n_runs + 1):
-        for side, function in sides.items():
-            started, started_cpu = time.perf_counter(), time.process_time()
-            function()
+        for side, function in SIDES.items():
+            with parameters_frozen(task.module, side not in UNFROZEN):
+                synchronise(task)
+                started, started_cpu = time.perf_counter(), time.process_time()
+                function(task)
+                synchronise(task)
             if run > 0:
-                wall[side].append(time.perf_counter() - started)
                 cpu[side].append(time.process_time() - started_cpu)
-    for clock, times in (("wall", wall), ("cpu", cpu)):
-        a, b = median(times["ours"]), median(times["literal"])
-        print(f"{what:28} {clock:5} ours {a:7.2f} s  literal {b:7.2f} s  ratio {b / a:5.2f}")
+                wall[side].append(time.perf_counter() - started)
+    print("\nover the floor of the same turn, median (range)\n")
+    print("| | CPU s | CPU / floor | wall s | wall / floor |\n|---|---|---|---|---|")
+    for side in SIDES:
+        cells = []
+        for times in (cpu, wall):
+            ratios = [a / b for a, b in zip(times[side], times["floor"], strict=True)]
+            cells += [f"{median(times[side]):.2f}", spread(ratios)]
+        print(f"| {side} | {' | '.join(cells)} |")
 
 
-def print_shares(network: Network, picture: Image.Image, layers: list[str], n_runs: int) -> None:
-    totals: dict[str, float] = defaultdict(float)
-    for _ in range(n_runs):
-        for step, seconds in time_steps(network, picture, layers).items():
-            totals[step] += seconds / n_runs
-    whole = sum(totals.values())
-    print("share of the time in each step, wall")
-    for step, seconds in totals.items():
-        print(f"  {step:22} {seconds:7.3f} s {100 * seconds / whole:6.1f} %")
+def spread(values: list[float]) -> str:
+    return f"{median(values):.2f} ({min(values):.2f}-{max(values):.2f})"
 
 
-def time_steps(network: Network, picture: Image.Image, layers: list[str]) -> dict[str, float]:
-    """Seconds of every step of explain_image, over all layers."""
+def print_shares(task: Task, clusterer: str, n_runs: int) -> None:
+    runs = [time_steps(task, clusterer) for _ in range(n_runs)]
+    seconds = {step: median(run[step] for run in runs) for step in runs[0]}
+    whole = sum(seconds.values())
+    print(f"\n| {clusterer}: share of the time | CPU s | share |\n|---|---|---|")
+    for step, one in seconds.items():
+        print(f"| {step} | {one:.3f} | {100 * one / whole:.1f} % |")
+
+
+def time_steps(task: Task, clusterer: str) -> dict[str, float]:
+    """CPU seconds of every step of explain_image, over all layers."""
     seconds: dict[str, float] = defaultdict(float)
 
     @contextmanager
     def step(name: str) -> Iterator[None]:
-        started = time.perf_counter()
+        synchronise(task)
+        started = time.process_time()
         yield
-        seconds[name] += time.perf_counter() - started
+        synchronise(task)
+        seconds[name] += time.process_time() - started
 
     with step("preprocess"):
-        image = network.preprocess(picture)
-    with step("forward and backward"):
-        features = compute_features(network.module, image, choose_target=highest, layers=layers)
+        image = task.network.preprocess(task.picture)
+    with step("forward, backward, weights"):
+        features = compute_features(
+            task.module,
+            image,
+            choose_target=lambda logits: int(logits.argmax()),
+            layers=task.layers,
+        )
     for layer in features.layers:
-        with step("prune and scale"):
-            percent = layer.percent
-            kept = prune_channels(percent)
-            rows = np.unique(scale_maps(layer.maps[kept]), axis=0)
-        with threadpool_limits(limits=1):
+        cluster_in_steps(layer, clusterer, step)
+    return dict(seconds)
+
+
+def cluster_in_steps(layer: LayerFeatures, clusterer: str, step: Callable[[str], object]) -> None:
+    percent = layer.percent
+    kept = prune_channels(percent)
+    maps = layer.maps[kept]
+    if clusterer == "paper":
+        with step("scale"):
+            points = np.unique(scale_maps(maps), axis=0)
+        with use_one_thread():
             with step("PCA"):
-                reduced = reduce_dimensions(rows)
+                reduced = reduce_dimensions(points)
             with step("t-SNE"):
                 plane = embed_in_plane(reduced, 0)
             with step("Ward and silhouette"):
                 labels = choose_clusters(plane)
-        with step("merge"):
-            for label in np.unique(labels):
-                group = kept[labels == label]
-                merge_maps(layer.maps[group], percent[group])
-    return dict(seconds)
+    else:
+        with step("cluster"):
+            labels = CLUSTERERS[clusterer](maps, 0)
+    with step("merge"):
+        make_cluster_maps(layer.maps, percent, kept, clusterer=lambda _m, _s: labels, seed=0)
 
 
-def highest(logits: NDArray[np.float64]) -> int:
-    return int(logits.argmax())
+def print_rates(task: Task, n_runs: int) -> None:
+    """Is it worth to explain several pictures at once? What the floor would gain by it."""
+    print(f"\n| images per second on {task.network.device} | wall |\n|---|---|")
+    for n_images in BATCHES:
+        with parameters_frozen(task.module, True):
+            seconds = wall_seconds(task, lambda n=n_images: floor(task, n), n_runs)
+        print(f"| floor, batches of {n_images} | {n_images / seconds:.1f} |")
+    for clusterer in CLUSTERERS:
+        seconds = wall_seconds(task, lambda name=clusterer: explain(task, name), n_runs)
+        print(f"| {clusterer}, one by one | {1 / seconds:.1f} |")
+
+
+def wall_seconds(task: Task, function: Callable[[], object], n_runs: int) -> float:
+    times = []
+    for run in range(n_runs + 1):
+        synchronise(task)
+        started = time.perf_counter()
+        function()
+        synchronise(task)
+        if run > 0:
+            times.append(time.perf_counter() - started)
+    return median(times)
+
+
+def synchronise(task: Task) -> None:
+    if task.image.is_cuda:
+        torch.cuda.synchronize()
+
+
+def print_peaks() -> None:
+    mib = {
+        side: int(
+            subprocess.run(
+                [sys.executable, __file__, "--peak", side],
+                check=True,
+                capture_output=True,
+                text=True,
+            ).stdout
+        )
+        / 1024
+        for side in PEAKS
+    }
+    print("\n| peak memory of a process | MiB | over the floor |\n|---|---|---|")
+    for side, one in mib.items():
+        print(f"| {side} | {one:.0f} | {one - mib['floor']:+.0f} |")
+
+
+def peak_kib(task: Task, side: str) -> int:
+    for _ in range(3):
+        with parameters_frozen(task.module, side not in UNFROZEN):
+            SIDES[side](task)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def draw_picture() -> Image.Image:
