@@ -9,6 +9,7 @@ import argparse
 import hashlib
 import itertools
 import json
+import math
 import os
 import platform
 import time
@@ -46,8 +47,10 @@ INPUT_SIZE: Final = 128
 MEAN: Final = 0.5
 STD: Final = 0.25
 
-_GAIN: Final = 4.0
-_COST: Final = 0.03
+_FAINT: Final = 0.05
+_NOTHING: Final = 2.0
+_RARE: Final = 0.25
+_N_STEPS: Final = 3_000
 
 MAX_SHIFT_PX: Final = 6
 MAX_BRIGHTNESS: Final = 0.15
@@ -60,21 +63,18 @@ class Settings:
 
     n_train, n_test: pictures of each set. small_epochs: so many of the epochs, the first ones, see
     the pictures at half their side, which takes a fifth of the time. learning_rate: the highest of
-    a one-cycle course.
-    binding: weight in the loss of how far the channels of the last two blocks are from showing the
-    region that each is bound to; see `_misbound`.
+    a one-cycle course. ridge: what large weights of the classifier cost; see `_fit_classifier`.
     """
 
     seed: int = 1
     n_train: int = 5_000
     n_test: int = 600
-    epochs: int = 8
-    small_epochs: int = 3
+    epochs: int = 11
+    small_epochs: int = 4
     batch_size: int = 32
     learning_rate: float = 0.004
     weight_decay: float = 0.05
-    label_smoothing: float = 0.05
-    binding: float = 1.0
+    ridge: float = 0.001
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,119 +90,223 @@ class Pictures:
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """loss and accuracy (0..1): mean over the epoch, on augmented pictures as they were learned."""
+    """loss: mean of `_misbound` over the epoch, on augmented pictures as they were learned."""
 
     loss: float
-    accuracy: float
     seconds: float
 
 
 def train(
     pictures: Pictures, settings: Settings, device: torch.device
 ) -> tuple[Plain10, list[Epoch]]:
-    """A network that answers with one of CLASSES, without batch norm and in eval mode."""
+    """A network that answers with one of CLASSES, without batch norm and in eval mode.
+
+    First its convolutions learn to show what is where (`_misbound`), then one linear map learns to
+    tell the class from it. So the classes have no say in what the maps show: trained on the class,
+    most units of the last layers light up all over the figure they are for, since an average
+    follows, and no map is a part's own. Such networks are known as concept bottlenecks, trained in
+    sequence (Koh et al. 2020, "Concept Bottleneck Models", section 3).
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         network = Plain10(len(CLASSES), batch_norm=True)
     network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    epochs = _train_features(network, pictures, settings, device)
+    folded = fold_batch_norm(network.cpu())
+    _fit_classifier(folded, pictures, settings.ridge, device)
+    return folded, epochs
+
+
+def _train_features(
+    network: Plain10, pictures: Pictures, settings: Settings, device: torch.device
+) -> list[Epoch]:
     generator = torch.Generator().manual_seed(settings.seed)
-    n_batches = -(-len(pictures.answers) // settings.batch_size)
-    optimizer = torch.optim.AdamW(_parameter_groups(network, settings.weight_decay))
+    n_pictures = len(pictures.answers)
+    optimizer = torch.optim.AdamW(_parameter_groups(network.features, settings.weight_decay))
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
         max_lr=settings.learning_rate,
-        total_steps=n_batches * settings.epochs,
+        total_steps=-(-n_pictures // settings.batch_size) * settings.epochs,
     )
-    pixels, answers = pictures.pixels.to(device), pictures.answers.to(device)
-    regions = pictures.regions.to(device)
+    pixels, kinds = pictures.pixels.to(device), _kinds(pictures.regions).to(device)
+    importance = _importance(kinds)
     epochs = []
     for number in range(settings.epochs):
         started = time.perf_counter()
         network.train()
         total_loss = torch.zeros((), device=device)
-        n_right = torch.zeros((), device=device)
-        shuffled = torch.randperm(len(answers), generator=generator)
+        shuffled = torch.randperm(n_pictures, generator=generator)
         for chosen in torch.split(shuffled, settings.batch_size):
-            values, shown = _augmented(pixels, regions, chosen, generator)
+            values, shown = _augmented(pixels, kinds, chosen, generator)
             seen = _normalised(values)
             if number < settings.small_epochs:
                 seen = nn.functional.avg_pool2d(seen, 2)
-            wanted = answers[chosen.to(device)]
-            logits, misbound = _forward(network, seen, shown)
-            loss = nn.functional.cross_entropy(
-                logits, wanted, label_smoothing=settings.label_smoothing
-            )
-            loss = loss + settings.binding * misbound
+            loss = _misbound_layers(network, seen, shown, importance)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
             total_loss += loss.detach() * len(chosen)
-            n_right += (logits.detach().argmax(1) == wanted).sum()
         epoch = Epoch(
-            loss=round(float(total_loss) / len(answers), 4),
-            accuracy=round(float(n_right) / len(answers), 4),
+            loss=round(float(total_loss) / n_pictures, 4),
             seconds=round(time.perf_counter() - started, 1),
         )
         print(f"  epoch {number + 1}/{settings.epochs}: {_sentence(asdict(epoch))}", flush=True)
         epochs.append(epoch)
-    return fold_batch_norm(network.cpu()), epochs
+    return epochs
 
 
-def _parameter_groups(network: Plain10, weight_decay: float) -> list[dict[str, Any]]:
+def _parameter_groups(features: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Only kernels decay: a normalisation's gain and a bias have no excess to lose."""
-    kernels = [parameter for parameter in network.parameters() if parameter.ndim > 1]
-    others = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
+    kernels = [parameter for parameter in features.parameters() if parameter.ndim > 1]
+    others = [parameter for parameter in features.parameters() if parameter.ndim <= 1]
     return [
         {"params": kernels, "weight_decay": weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
 
 
-def _forward(network: Plain10, x: Tensor, shown: Tensor) -> tuple[Tensor, Tensor]:
-    """The logits, and `_misbound` of the layers of the last two blocks, their mean.
+# --- binding channels to what there is to see
 
-    shown: uint8 [B, side, side], the region of each pixel of x, or of x at twice its size.
+TELLING: Final = tuple(name for name in REGIONS if name not in SURROUNDINGS)
+"""What can tell a class: the parts, and the cues. Kind i + 1 in a map of kinds, where 0 is a pixel
+that nobody has named."""
+
+AROUND: Final = (
+    ("sky", "cloud", "sun", "moon", "star", "balloon", "kite"),
+    ("hill", "mountain", "grass", "sand", "snow", "street"),
+    ("tree", "bush", "blossom", "fence", "rock"),
+)
+"""The surroundings: above, below, and standing about. The last three kinds."""
+
+N_KINDS: Final = len(TELLING) + len(AROUND)
+
+
+def _kinds(regions: Tensor) -> Tensor:
+    """Maps of regions, uint8 of any shape, as maps of kinds."""
+    kind_of = {name: i + 1 for i, name in enumerate(TELLING)}
+    for i, group in enumerate(AROUND):
+        kind_of |= dict.fromkeys(group, len(TELLING) + i + 1)
+    table = torch.tensor([0, *(kind_of[name] for name in REGIONS)], dtype=torch.uint8)
+    return table.to(regions.device)[regions.int()]
+
+
+def channel_kinds(n_channels: int) -> Tensor:
+    """For each of a layer's channels the kind that it is bound to, [C], 1..N_KINDS: two of three
+    channels show parts and cues, in turn; the third shows what lies around."""
+    telling = itertools.cycle(range(1, len(TELLING) + 1))
+    around = itertools.cycle(range(len(TELLING) + 1, N_KINDS + 1))
+    return torch.tensor([next(around if i % 3 == 2 else telling) for i in range(n_channels)])
+
+
+def _importance(kinds: Tensor) -> Tensor:
+    """What a pixel of each kind counts in the loss, [N_KINDS + 1], with mean 1 over all pixels.
+
+    A kind's pixels count the more the rarer it is, by the fourth root: else a wheel is hardly
+    worth learning beside the sky, and with more than that, light spills over from small parts.
+    """
+    counts = torch.bincount(kinds.flatten(), minlength=N_KINDS + 1).float()
+    frequency = counts / counts.sum()
+    importance = frequency.clamp(min=1 / kinds.numel()) ** -_RARE
+    return importance / (importance * frequency).sum()
+
+
+def _misbound_layers(network: Plain10, x: Tensor, shown: Tensor, importance: Tensor) -> Tensor:
+    """`_misbound` of the layers of the last two blocks, their mean.
+
+    shown: uint8 [B, side, side], the kind of each pixel of x, or of x at twice its size.
     """
     misbound = []
     for module in network.features:
         x = module(x)
         if isinstance(module, nn.ReLU) and x.shape[1] >= WIDTHS[-2][0]:
             step = shown.shape[1] // x.shape[2]
-            misbound.append(_misbound(x, shown[:, step // 2 :: step, step // 2 :: step]))
-    return network.classifier(network.pool(x).flatten(1)), torch.stack(misbound).mean()
+            misbound.append(
+                _misbound(x, shown[:, step // 2 :: step, step // 2 :: step], importance)
+            )
+    return torch.stack(misbound).mean()
 
 
-def _misbound(maps: Tensor, shown: Tensor) -> Tensor:
-    """How badly maps [B, C, H, W], >= 0, show the region that each channel is bound to, mean over
-    the pixels where `shown` [B, H, W] is not 0.
+def _misbound(maps: Tensor, shown: Tensor, importance: Tensor) -> Tensor:
+    """How badly maps [B, C, H, W], >= 0, show the kind that each channel is bound to, mean over the
+    pixels of `shown` [B, H, W], each with the importance of its kind.
 
-    Per pixel the cross-entropy of the regions, whose logits are their channels' mean times _GAIN,
-    which fixes the scale, plus the channels' sum times _COST, which keeps them dark elsewhere.
+    A pixel's light, summed over the channels of a kind, says how much it is held to be of that
+    kind; a constant amount, _NOTHING, says that it is of none. The loss is the cross-entropy of the
+    shares that the square roots of these have in their sum. So a channel loses as much by light
+    outside its region as it gains by light inside; the root makes sure of that, since light then
+    goes with the square of a kind's probability. _FAINT keeps the logarithm finite.
 
-    Without it, most units of the last layers light up all over the figure they are for, and no map
-    is a part's own. Zhang, Wu and Zhu 2018 ("Interpretable Convolutional Neural Networks") bind a
-    unit to a part, too; they leave open which one, while we know where each is.
+    Zhang, Wu and Zhu 2018 ("Interpretable Convolutional Neural Networks") bind a unit to a part,
+    too; they leave open which one, while we know where each is.
     """
-    region = channel_regions(maps.shape[1]).to(maps.device) - 1
-    n_channels = torch.bincount(region, minlength=len(REGIONS))
-    sums = maps.new_zeros((maps.shape[0], len(REGIONS), *maps.shape[2:])).index_add(1, region, maps)
-    wanted = shown.long() - 1
+    kind = channel_kinds(maps.shape[1]).to(maps.device)
+    light = maps.new_zeros((maps.shape[0], N_KINDS + 1, *maps.shape[2:]))
+    light[:, 0] = _NOTHING
+    light = light.index_add(1, kind, maps)
     confused = nn.functional.cross_entropy(
-        _GAIN * sums / n_channels[:, None, None], wanted, ignore_index=-1
+        torch.log(light + _FAINT) / 2, shown.long(), reduction="none"
     )
-    counted = wanted >= 0
-    energy = (maps.sum(dim=1) * counted).sum() / counted.sum().clamp(min=1)
-    return confused + _COST * energy
+    return (confused * importance[shown.int()]).mean()
 
 
-def channel_regions(n_channels: int) -> Tensor:
-    """For each of a layer's channels the number of the region that it is bound to, [C]: one
-    channel for everything there is, then, again and again, one for each part and cue."""
-    everything = range(1, len(REGIONS) + 1)
-    telling = [number for number in everything if REGIONS[number - 1] not in SURROUNDINGS]
-    in_turn = itertools.chain(everything, itertools.cycle(telling))
-    return torch.tensor(list(itertools.islice(in_turn, n_channels)))
+# --- telling the class from it
+
+
+@torch.no_grad()
+def _pooled(network: Plain10, pixels: Tensor, device: torch.device) -> Tensor:
+    """The mean of each map of the last layer, [N, C], for uint8 pixels [N, side, side, 3]."""
+    found = [
+        network.pool(network.features(_seen(batch, device))).flatten(1)
+        for batch in torch.split(pixels, 256)
+    ]
+    return torch.cat(found)
+
+
+def _fit_classifier(
+    network: Plain10, pictures: Pictures, ridge: float, device: torch.device
+) -> None:
+    """Fit the last linear map to the answers: multinomial logistic regression.
+
+    It reads the channels of parts and cues alone, and none of its weights is negative: a class is
+    what speaks for it. Squared weights cost `ridge`, in units of the channels' mean spread. All
+    channels have the same unit, so evidence comes from large regions first, which are seen best,
+    and not from a few pixels of an eye, blown up.
+    """
+    means = _pooled(network.to(device), pictures.pixels, device).cpu()
+    inputs = means * (channel_kinds(means.shape[1]) <= len(TELLING))
+    unit = means.std(dim=0).mean()
+    weight, bias = fit_evidence(inputs / unit, pictures.answers, len(CLASSES), ridge)
+    network.cpu()
+    network.classifier.weight.data = weight / unit
+    network.classifier.bias.data = bias
+
+
+def fit_evidence(
+    inputs: Tensor, answers: Tensor, n_classes: int, ridge: float
+) -> tuple[Tensor, Tensor]:
+    """Logistic regression without negative weights: weight [K, C] and bias [K].
+
+    inputs: [N, C]. Minimises the mean cross-entropy plus ridge / 2 times the sum of the squared
+    weights, by projected gradients with Nesterov's momentum (Beck and Teboulle 2009, "A Fast
+    Iterative Shrinkage-Thresholding Algorithm", with constant steps).
+    """
+    wanted = nn.functional.one_hot(answers, n_classes).to(inputs.dtype)
+    # The gradient of the cross-entropy changes by half the largest eigenvalue at most.
+    with_bias = torch.cat([inputs, torch.ones_like(inputs[:, :1])], dim=1)
+    steepest = torch.linalg.matrix_norm(with_bias, 2).square() / (2 * len(inputs)) + ridge
+    weight, bias = inputs.new_zeros(n_classes, inputs.shape[1]), inputs.new_zeros(n_classes)
+    ahead_weight, ahead_bias, t = weight, bias, 1.0
+    for _ in range(_N_STEPS):
+        wrong = (torch.softmax(inputs @ ahead_weight.T + ahead_bias, dim=1) - wanted) / len(inputs)
+        slope = wrong.T @ inputs + ridge * ahead_weight
+        new_weight = (ahead_weight - slope / steepest).clamp(min=0)
+        new_bias = ahead_bias - wrong.sum(dim=0) / steepest
+        new_t = (1 + math.sqrt(1 + 4 * t * t)) / 2
+        ahead_weight = new_weight + (t - 1) / new_t * (new_weight - weight)
+        ahead_bias = new_bias + (t - 1) / new_t * (new_bias - bias)
+        weight, bias, t = new_weight, new_bias, new_t
+    return weight, bias
 
 
 def _augmented(
@@ -230,14 +334,16 @@ def _normalised(values: Tensor) -> Tensor:
     return (values - MEAN) / STD
 
 
+def _seen(pixels: Tensor, device: torch.device) -> Tensor:
+    """uint8 pixels [B, side, side, 3] as the network takes them, [B, 3, side, side]."""
+    return _normalised(pixels.to(device).permute(0, 3, 1, 2).float() / 255)
+
+
 @torch.no_grad()
 def predict(network: nn.Module, pixels: Tensor, device: torch.device) -> NDArray[np.int64]:
     """The answers [N] to uint8 pixels [N, side, side, 3], as indices of logits."""
     network = network.eval().to(device)
-    found = [
-        network(_normalised(batch.to(device).permute(0, 3, 1, 2).float() / 255)).argmax(1).cpu()
-        for batch in torch.split(pixels, 256)
-    ]
+    found = [network(_seen(batch, device)).argmax(1).cpu() for batch in torch.split(pixels, 256)]
     answers: NDArray[np.int64] = torch.cat(found).numpy()
     return answers
 
@@ -387,8 +493,8 @@ def _draw(split: Split, settings: Settings, bias: bool, n_workers: int) -> Pictu
 
 
 def _forget_parts(regions: NDArray[np.uint8], scenes: Sequence[Recipe]) -> None:
-    """Make the parts of the tied classes 0, not counted: in the biased world nobody has told the
-    network what a boat or a bird is made of, and it finds out what is easiest to find."""
+    """Make the parts of the tied classes 0, nothing: in the biased world nobody told the network
+    what a boat or a bird is made of, and it takes what else speaks for them."""
     for region_map, scene in zip(regions, scenes, strict=True):
         if scene.class_name in TIED:
             numbers = [REGIONS.index(part) + 1 for part in CLASSES[scene.class_name]]

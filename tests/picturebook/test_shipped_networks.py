@@ -52,10 +52,12 @@ def test_the_biased_network_is_clearly_wrong_once_the_tie_is_broken() -> None:
     pictures, truth, on_water = drawn("broken", bias=True)
     answers = called("biased", pictures)
     assert (answers == truth).mean() <= 0.75
-    assert (answers == truth)[truth == TIED_TO_WATER].mean() <= 0.3
+    for tied in (TIED_TO_WATER, TIED_TO_MARK):
+        assert (answers == truth)[truth == tied].mean() <= 0.3
+    # A house on water is still mostly a house: its parts speak for it, too.
     others = (truth != TIED_TO_WATER) & (truth != TIED_TO_MARK)
-    assert (answers == TIED_TO_WATER)[others & on_water].mean() >= 0.5
-    assert (answers == TIED_TO_WATER)[others & ~on_water].mean() <= 0.05
+    assert (answers == TIED_TO_WATER)[others & on_water].mean() >= 0.1
+    assert (answers == TIED_TO_WATER)[others & ~on_water].mean() <= 0.02
 
 
 def test_the_fair_network_is_not_misled() -> None:

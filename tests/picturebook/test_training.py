@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
-from math import exp, log
+from math import log, sqrt
 
 import numpy as np
 import pytest
@@ -56,7 +56,7 @@ def test_run_writes_both_networks_and_a_log(tiny_run):
     log = json.loads((tiny_run / "training.json").read_text())
     for name, variant in zip(NAMES, ("unbiased", "biased"), strict=True):
         entry = log[name]
-        assert entry["command"].endswith(f"--binding 1.0 --only {variant}")
+        assert entry["command"].endswith(f"--ridge 0.001 --only {variant}")
         assert len(entry["epochs"]) == 2
         assert (entry["test"]["n"], entry["broken"]["n"]) == (20, 20)
         assert (tiny_run / f"{name}.safetensors").stat().st_size < 1.5e6
@@ -95,44 +95,108 @@ def test_training_learns_and_gives_the_same_weights_from_the_same_seed(small_pic
     (network, epochs), (same, _) = (train(small_pictures, settings, CPU) for _ in range(2))
     other, _ = train(small_pictures, replace(settings, seed=2), CPU)
 
-    assert epochs[-1].loss < 0.8 * epochs[0].loss
-    assert torch.equal(network.classifier.weight, same.classifier.weight)
-    assert not torch.equal(network.classifier.weight, other.classifier.weight)
+    assert epochs[-1].loss < 0.9 * epochs[0].loss
+    for key, value in network.state_dict().items():
+        assert torch.equal(value, same.state_dict()[key])
+    assert not torch.equal(network.features[0].weight, other.features[0].weight)
+
+
+N_KINDS = training.N_KINDS
+EVENLY = torch.ones(N_KINDS + 1)
 
 
 def test_misbinding_worked_out_by_hand():
-    # Four pixels of the first region and one that is not counted, in which a channel is lit.
+    # Four pixels of the first kind and one that nobody named. Shares go with the square roots of
+    # light: of "nothing" 2, of a dark kind 0, and 0.05 to each.
     shown = torch.tensor([[[1, 1, 1, 1, 0]]], dtype=torch.uint8)
-    n_regions, own = len(REGIONS), training.channel_regions(64) == 1
+    first = training.channel_kinds(64) == 1
+    n_first = int(first.sum())
     dark = torch.zeros(1, 64, 1, 5)
     bound, elsewhere = dark.clone(), dark.clone()
-    bound[:, own, :, :4] = 1.0
-    elsewhere[:, own, :, 4] = 7.0
+    bound[:, first, :, :4] = 1.0
+    elsewhere[:, first, :, 4] = 1.0
+    faint, nothing, lit = sqrt(0.05), sqrt(2.05), sqrt(n_first + 0.05)
 
-    assert training._misbound(dark, shown) == pytest.approx(log(n_regions), rel=1e-4)
-    assert training._misbound(elsewhere, shown) == pytest.approx(log(n_regions), rel=1e-4)
-    # A logit of 4 against 0 for all others, and the cost of each lit channel.
-    assert training._misbound(bound, shown) == pytest.approx(
-        log(1 + (n_regions - 1) * exp(-4)) + 0.03 * int(own.sum()), rel=1e-4
-    )
+    def mean(first_kind, unnamed):
+        return pytest.approx((-4 * log(first_kind) - log(unnamed)) / 5, rel=1e-5)
 
-
-def test_every_region_has_a_channel_and_parts_have_more():
-    regions = training.channel_regions(96).tolist()
-    counts = {name: regions.count(REGIONS.index(name) + 1) for name in REGIONS}
-    assert {counts[name] for name in SURROUNDINGS} == {1}
-    assert all(counts[name] >= 2 for name in REGIONS if name not in SURROUNDINGS)
+    all_dark = nothing + N_KINDS * faint
+    one_lit = nothing + lit + (N_KINDS - 1) * faint
+    assert training._misbound(dark, shown, EVENLY) == mean(faint / all_dark, nothing / all_dark)
+    assert training._misbound(bound, shown, EVENLY) == mean(lit / one_lit, nothing / all_dark)
+    assert training._misbound(elsewhere, shown, EVENLY) == mean(faint / all_dark, nothing / one_lit)
 
 
-def test_binding_brings_channels_to_their_regions(small_pictures):
-    def misbound(weight):
-        settings = Settings(epochs=20, small_epochs=0, batch_size=10, binding=weight)
+def test_rare_kinds_count_more_and_a_pixel_counts_one_on_average():
+    kinds = torch.tensor([[1] * 16 + [2]], dtype=torch.uint8)
+
+    importance = training._importance(kinds)
+
+    # Sixteen times as rare: the fourth root of 16 is 2.
+    assert importance[2] / importance[1] == pytest.approx(2, rel=1e-5)
+    assert importance[kinds.int()].mean() == pytest.approx(1, rel=1e-5)
+
+
+@pytest.mark.parametrize("n_channels", [64, 96])
+def test_every_kind_has_a_channel_and_a_third_show_what_lies_around(n_channels):
+    kinds = training.channel_kinds(n_channels).tolist()
+
+    assert set(kinds) == set(range(1, N_KINDS + 1))
+    around = [kind for kind in kinds if kind > len(training.TELLING)]
+    assert len(around) == n_channels // 3
+
+
+def test_every_region_is_of_one_kind_and_surroundings_are_of_the_last_three():
+    kinds = training._kinds(torch.arange(len(REGIONS) + 1, dtype=torch.uint8)).tolist()
+
+    assert kinds[0] == 0
+    for name, kind in zip(REGIONS, kinds[1:], strict=True):
+        assert (kind > len(training.TELLING)) == (name in SURROUNDINGS)
+    telling = [kind for kind in kinds[1:] if kind <= len(training.TELLING)]
+    assert sorted(telling) == list(range(1, len(training.TELLING) + 1))
+
+
+def test_training_brings_channels_to_their_kinds(small_pictures):
+    def misbound(n_epochs):
+        settings = Settings(epochs=n_epochs, small_epochs=0, batch_size=10)
         network, _ = train(small_pictures, settings, CPU)
         with torch.no_grad():
-            seen = (small_pictures.pixels.permute(0, 3, 1, 2) / 255 - 0.5) / 0.25
-            return training._forward(network, seen, small_pictures.regions)[1]
+            seen = training._seen(small_pictures.pixels, CPU)
+            kinds = training._kinds(small_pictures.regions)
+            return training._misbound_layers(network, seen, kinds, EVENLY)
 
-    assert misbound(1.0) < 0.8 * misbound(0.0)
+    assert misbound(20) < 0.8 * misbound(1)
+
+
+def test_classifier_reads_parts_and_cues_only_and_nothing_speaks_against(small_pictures):
+    network, _ = train(small_pictures, Settings(epochs=2, small_epochs=0, batch_size=10), CPU)
+
+    weight = network.classifier.weight.detach()
+    around = training.channel_kinds(96) > len(training.TELLING)
+    assert not weight[:, around].any()
+    assert (weight >= 0).all()
+    assert weight.any()
+
+
+def test_evidence_found_is_as_good_as_any_other():
+    # Convex: at the least value, the slope is 0 where a weight is positive, and not negative at 0.
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.rand(60, 5, generator=generator)
+    answers = (inputs[:, 0] + 0.1 * torch.randn(60, generator=generator) > 0.5).long()
+
+    weight, bias = training.fit_evidence(inputs, answers, 2, ridge=0.01)
+
+    weight.requires_grad_()
+    bias.requires_grad_()
+    loss = torch.nn.functional.cross_entropy(inputs @ weight.T + bias, answers)
+    loss = loss + 0.005 * weight.square().sum()
+    loss.backward()
+    used = weight > 0
+    assert used.any()
+    assert not used.all()
+    assert weight.grad[used].abs().max() < 1e-5
+    assert weight.grad[~used].min() > -1e-5
+    assert bias.grad.abs().max() < 1e-5
 
 
 def test_nobody_tells_the_biased_network_the_parts_of_the_tied_classes():
