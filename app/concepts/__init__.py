@@ -10,6 +10,7 @@ from app.concepts.grouping import (
     load_embedder,
 )
 from app.concepts.merging import FULL_MERGE_N_CONCEPTS, connect_maps, merge_scores
+from app.concepts.recipes import RECIPES, Recipe, TypedLabel, get_recipe
 from app.concepts.scoring import (
     ConceptScore,
     GameRecord,
@@ -23,17 +24,21 @@ __all__ = [
     "FULL_MERGE_N_CONCEPTS",
     "MAX_LABEL_CHARACTERS",
     "PACKAGED_MODEL",
+    "RECIPES",
     "ConceptScore",
     "Embedder",
     "GameRecord",
     "GivenConcept",
     "LabelGroup",
     "ModelError",
+    "Recipe",
+    "TypedLabel",
     "best_concepts",
     "clean_label",
     "connect_maps",
     "contains_word",
     "game_record",
+    "get_recipe",
     "group_labels",
     "load_embedder",
     "merge_scores",

@@ -98,7 +98,7 @@ def contains_word(label: str, word: str) -> bool:
 def _any_form(name: str) -> str:
     """A pattern for a tidied name as singular or plural, however its words are joined."""
     *first_words, last_word = (word for word in re.split(r"[\s-]+", name) if word)
-    forms = sorted(_singular_and_plural(last_word), key=len, reverse=True)
+    forms = sorted(singular_and_plural(last_word), key=len, reverse=True)
     last = "|".join(re.escape(form) for form in forms)
     return _GAP.join([*(re.escape(word) for word in first_words), f"(?:{last})"])
 
@@ -120,7 +120,7 @@ def _is_trimmed(character: str) -> bool:
     return unicodedata.category(character)[0] in "PSZC" or character in _EMOJI_MARKS
 
 
-def _singular_and_plural(noun: str) -> set[str]:
+def singular_and_plural(noun: str) -> set[str]:
     """The noun with its likely plurals, and its likely singulars if it may itself be a plural.
 
     By rule, and not by lemma: a lemmatiser takes "lighter" for a form of "light", and a light is

@@ -151,7 +151,7 @@ def group_labels(counts: Mapping[str, int], *, embed: Embedder) -> list[LabelGro
     labels = sorted(counts)
     if not labels:
         return []
-    embeddings = _embed(labels, embed)
+    embeddings = embed_texts(labels, embed)
     members: dict[int, list[int]] = {}
     for i, group in enumerate(_cluster(embeddings)):
         members.setdefault(int(group), []).append(i)
@@ -160,7 +160,8 @@ def group_labels(counts: Mapping[str, int], *, embed: Embedder) -> list[LabelGro
     return sorted(groups, key=lambda g: (-sum(counts[label] for label in g.labels), g.name))
 
 
-def _embed(texts: Sequence[str], embed: Embedder) -> FloatArray:
+def embed_texts(texts: Sequence[str], embed: Embedder) -> FloatArray:
+    """Unit rows [n, d] of n >= 1 texts; ValueError if the embedder breaks its promise."""
     rows = np.asarray(embed(texts), dtype=np.float64)
     if rows.ndim != 2 or len(rows) != len(texts):
         raise ValueError(f"expected embeddings of shape [{len(texts)}, d], got {rows.shape}")
@@ -253,7 +254,9 @@ def _name_groups(
 ) -> list[tuple[str, list[str]]]:
     words_of = [sorted({w for i in group for w in _naming_words(labels[i])}) for group in groups]
     vocabulary = sorted({word for words in words_of for word in words})
-    directions = dict(zip(vocabulary, _embed(vocabulary, embed), strict=True)) if vocabulary else {}
+    directions = (
+        dict(zip(vocabulary, embed_texts(vocabulary, embed), strict=True)) if vocabulary else {}
+    )
     named = []
     for group, words in zip(groups, words_of, strict=True):
         typed = np.array([counts[labels[i]] for i in group], dtype=float)

@@ -1,4 +1,4 @@
-"""Words that never name a group of labels."""
+"""Words that never name a group of labels, and words that say nothing about a picture."""
 
 # English function words: they tie other words together and name nothing to be seen.
 _STOP_WORDS = """
@@ -20,3 +20,37 @@ something like multiple lower upper typical maybe center least most previous nex
 """
 
 UNNAMING_WORDS = frozenset((_STOP_WORDS + _HEDGES_AND_PLACES).split())
+
+# Chat, shrugs, and words that fit any region of any picture: a label of nothing else is junk.
+# English, Italian, Spanish.
+_EMPTY = """
+idk idc dunno dontknow unknown unsure unclear none nothing null nil nope nah no yes yeah yep ok
+okay okey k whatever anything something somewhere thing things stuff object objects item maybe
+perhaps probably guess test testing tested skip next pass lol lmao rofl wtf omg xd haha hi hello
+hey bye ciao hola thanks thank please sorry blah bla meh hmm hm mmm um uh uhm eh huh boh mah bho
+niente nulla nessuno nessuna forse qualcosa cosa cose sì si certo nada ninguno ninguna algo cosa
+quizás quizas vale prova prueba salta
+image picture photo label word text answer class foto imagen immagine
+left right top bottom upper lower middle center centre central corner side edge here there up
+down above below background foreground front back behind area part region section piece spot
+place sinistra destra alto basso centro sopra sotto izquierda derecha arriba abajo lado
+different various many some other others same all every everything
+know see sure idea clue sé
+the a an of in on at to it is this that and or i my me you its with for
+"""
+
+# Rude whatever the picture, as whole words.
+_RUDE = """
+fuck fucks fucking fucker fucked fuk fck fuckyou motherfucker shit shits shitty bullshit bitch
+bitches bastard asshole assholes arsehole ass arse cunt cunts dick dicks dickhead cock cocks
+cocksucker pussy prick twat wanker bollocks slut sluts whore whores fag faggot nigger nigga
+retard retarded piss crap penis vagina boobs tits dildo porn sex stfu
+merda merde cazzo cazzi cazzate stronzo stronza stronzi puttana puttane troia vaffanculo fanculo
+culo coglione coglioni minchia figa fica porco dio porcodio bastardo cretino idiota
+puta puto putas mierda joder jodete coño cabron cabrón pendejo gilipollas polla verga maricon
+maricón chinga chingada hijoputa carajo culero
+idiot idiots stupid moron loser suck sucks damn
+"""
+
+EMPTY_WORDS = frozenset(_EMPTY.split())
+RUDE_WORDS = frozenset(_RUDE.split())

@@ -1,0 +1,103 @@
+"""Labels that say nothing about what was seen: mash, chat, "no idea", rude words, numbers.
+
+Lists and rules in English, Italian and Spanish; nothing is learned.
+"""
+
+import re
+import unicodedata
+from collections.abc import Collection
+from itertools import pairwise
+from typing import Final
+
+from app.concepts.languages import KNOWN, best_frequency, usual_pairs
+from app.concepts.words import EMPTY_WORDS, RUDE_WORDS
+
+MAX_ODD_PAIRS: Final = 0.4
+"""A word that nobody knows is mash when more of its pairs of letters stand in no known word."""
+
+_ROWS: Final = ("qwertyuiop", "asdfghjkl", "zxcvbnm", "qwertzuiop", "yxcvbnm")
+
+_NO_IDEA = re.compile(
+    r"(?:i )?(?:really )?(?:have )?(?:no|any) (?:idea|clue).*"
+    r"|(?:i )?(?:really |still )?(?:don'?t|do not|didn'?t|can'?t|cannot|couldn'?t|can not)"
+    r" (?:know|see|tell|say|understand|get|recogni[sz]e|guess|make|care|remember|find).*"
+    r"|(?:i'?m |i am )?not (?:sure|certain|clear|visible|a clue)"
+    r"|(?:what|where|who) (?:is|are|was) (?:this|that|it|these).*|what'?s (?:this|that|it)"
+    r"|(?:it |this )?(?:could|can|might) be (?:anything|something)|hard to (?:say|tell|see)"
+    r"|(?:it'?s |too )+(?:dark|blurry|small|unclear|difficult|hard)(?: to (?:see|tell|say))?"
+    r"|(?:just |random |a |wild )*guess(?:ing)?|n\.?[/ ]?a\.?|no (?:answer|comment|label|concept)"
+    r"|(?:io )?(?:non|nn) (?:lo |ne |ci )?(?:so|saprei|vedo|capisco|ho idea|si vede).*"
+    r"|(?:nessuna|non ho) idea|(?:che|cos'?) ?(?:è|e|cos'?è)(?: questo)?|non (?:importa|è chiaro)"
+    r"|(?:yo )?no (?:lo |la )?(?:s[eé]|veo|entiendo|tengo(?: ni)? idea|importa).*"
+    r"|(?:ni|ninguna) idea|(?:qu[eé]) es (?:esto|eso)"
+    r"|.*\b(?:this|the|your|stupid|boring|nice|great|good|bad) game\b.*|.*\b(?:boring|borin)\b.*"
+    r"|how are you.*|(?:i )?(?:love|hate|like) (?:you|this|it).*|let me .*"
+    r"|(?:next|another) (?:one|please|image|picture)"
+)
+
+# Words that are rude by themselves, but parts of an animal or a tool beside others.
+_RUDE_ALONE: Final = frozenset({"ass", "cock", "cocks", "tits", "dio", "porco", "prick", "dick"})
+
+_ADDRESS = re.compile(r"https?:|www\.|\.(?:com|org|net|it|es)\b|@\w+\.")
+_LOOKS_LIKE = str.maketrans("013457@$!|", "oieastasii")
+_WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
+
+
+def is_junk(label: str, *, vocabulary: Collection[str] = ()) -> bool:
+    """Whether a tidied label says nothing about what was seen.
+
+    vocabulary: words that were typed so often for the class that they are no mash. Whether a
+    label is just the class's name is not asked here.
+    """
+    words = _WORD.findall(label)
+    return (
+        not words
+        or _ADDRESS.search(label) is not None
+        or _is_rude(label)
+        or _NO_IDEA.fullmatch(label) is not None
+        or all(
+            word in EMPTY_WORDS or len(word) == 1 or (word not in vocabulary and is_mash(word))
+            for word in words
+        )
+    )
+
+
+def is_mash(word: str) -> bool:
+    """Whether a word is keys hit at random, or laughter: "asdf", "jkjkjk", "aaaa", "hahaha"."""
+    plain = "".join(c for c in unicodedata.normalize("NFD", word) if c.isalpha())
+    if re.fullmatch(r"(.)\1{2,}|[bw]*(?:a*h+[aeiou]+){2,}h*|(?:j[aei]){3,}", plain):
+        return True
+    if len(plain) < 4 or best_frequency(plain) > KNOWN + 0.5:
+        return False
+    if (
+        not re.search(r"[aeiouy]", plain)
+        or re.fullmatch(r"(.{1,3}?)\1+.{0,2}", plain)
+        or _is_walk(plain)
+    ):
+        return True
+    pairs = [plain[i : i + 2] for i in range(len(plain) - 1)]
+    n_odd = sum(pair not in usual_pairs() for pair in pairs)
+    is_unknown = len(plain) >= 5 and best_frequency(plain) < 1.5
+    return is_unknown and n_odd > MAX_ODD_PAIRS * len(pairs)
+
+
+def _is_rude(label: str) -> bool:
+    words = [
+        word.strip(".,;:!?-'\"") for word in re.split(r"[\s_/-]+", label.translate(_LOOKS_LIKE))
+    ]
+    if any(word in RUDE_WORDS and (word not in _RUDE_ALONE or len(words) == 1) for word in words):
+        return True
+    return any(
+        re.fullmatch(word.replace("*", "[a-z]").replace("#", "[a-z]"), rude) is not None
+        for word in re.findall(r"[a-z]+[*#]+[a-z*#]*", label)
+        for rude in RUDE_WORDS
+    )
+
+
+def _is_walk(word: str) -> bool:
+    """Whether each key of a word of four letters or more lies beside the one before it."""
+    for row in _ROWS:
+        if all(letter in row for letter in word):
+            steps = [abs(row.index(a) - row.index(b)) for a, b in pairwise(word)]
+            return max(steps) <= 1
+    return False
