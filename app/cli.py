@@ -6,13 +6,13 @@ import time
 from collections import Counter
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from app.concepts import load_embedder
+from app.concepts import TypedLabel, get_recipe, load_embedder
 from app.demo import run_demo
-from app.formats import to_jsonl
+from app.formats import from_jsonl, to_jsonl
 from app.infra.errors import AppError, InvalidInputError
 from app.infra.settings import get_settings
 from app.infra.workers import worker_running
@@ -28,6 +28,8 @@ app = typer.Typer(
 )
 study_app = typer.Typer(help="Make studies and watch them compute.", no_args_is_help=True)
 app.add_typer(study_app, name="study")
+labels_app = typer.Typer(help="Labels in files of your own.", no_args_is_help=True)
+app.add_typer(labels_app, name="labels")
 
 NetworkOption = Annotated[
     str, typer.Option(help="A classifier of torchvision, timm:NAME, or a description file (JSON).")
@@ -314,6 +316,44 @@ def _make_concepts(inst: Installation, name: str, *, simulated: bool) -> None:
                 labels.group_class(
                     session, class_id=image_class.id, embed=embed, simulated=simulated
                 )
+
+
+@labels_app.command("group")
+def labels_group(
+    source: Annotated[
+        Path, typer.Argument(help='JSONL with "image_class", "label" and, if known, "map".')
+    ],
+    out: Annotated[Path, typer.Option(help='The same rows with "concept" and "junk".')],
+    recipe: Annotated[
+        str, typer.Option(help="layerplay, or paper for Bianchi et al. 2024.")
+    ] = "layerplay",
+) -> None:
+    """Name the concept of each label of a file, or call it junk. Needs no database."""
+    group = get_recipe(recipe)
+    if out.exists() and out.samefile(source):
+        raise InvalidInputError("The result would overwrite the labels. Choose another --out.")
+    with source.open(encoding="utf-8") as file:
+        rows = list(from_jsonl(file, needed={"image_class": str, "label": str}))
+    embed = load_embedder(get_settings().sentence_model)
+    by_class: dict[str, list[int]] = {}
+    for i, row in enumerate(rows):
+        by_class.setdefault(row["image_class"], []).append(i)
+    with progress_bar() as bar:
+        for name, places in bar.track(by_class.items(), description="Concepts"):
+            typed = [TypedLabel(rows[i]["label"], name, _map_id(rows[i])) for i in places]
+            for i, concept in zip(places, group(typed, embed=embed), strict=True):
+                rows[i] |= {"concept": concept, "junk": concept is None}
+    # Beside the target first: a run that breaks off leaves no half file under its name.
+    partial = out.with_name(out.name + ".part")
+    with partial.open("w", encoding="utf-8") as file:
+        file.writelines(to_jsonl(rows))
+    partial.replace(out)
+    n_junk = sum(row["junk"] for row in rows)
+    console.print(f"{len(rows)} labels, {n_junk} of them junk; written: {out}")
+
+
+def _map_id(row: dict[str, Any]) -> str | None:
+    return None if row.get("map") is None else str(row["map"])
 
 
 @app.command()

@@ -317,3 +317,73 @@ class TestExport:
         out = tmp_path / "labels.jsonl"
         assert layerplay("export", "Mine", "--out", out).status == 0
         assert out.read_text() == ""
+
+
+@pytest.fixture
+def each_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "load_embedder", lambda _: EachItself())
+
+
+def labels_file(folder: Path, *rows: dict[str, object]) -> Path:
+    path = folder / "labels.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.mark.usefixtures("each_itself")
+@pytest.mark.parametrize("recipe", ["layerplay", "paper"])
+def test_labels_of_a_file_get_their_concepts_in_their_order(
+    layerplay: Layerplay, tmp_path: Path, recipe: str
+) -> None:
+    rows: list[dict[str, object]] = [
+        {"image_class": "church", "label": "bell", "map": 7},
+        {"image_class": "daisy", "label": "a daisy"},
+        {"image_class": "church", "label": "bell!", "player": "Ada"},
+    ]
+    source, out = labels_file(tmp_path, *rows), tmp_path / "concepts.jsonl"
+    answer = layerplay("labels", "group", source, "--out", out, "--recipe", recipe)
+    assert answer.status == 0, answer.err
+    assert [json.loads(line) for line in out.read_text().splitlines()] == [
+        {**rows[0], "concept": "bell", "junk": False},
+        {**rows[1], "concept": None, "junk": True},
+        {**rows[2], "concept": "bell", "junk": False},
+    ]
+
+
+@pytest.mark.usefixtures("each_itself")
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{", "Line 2 is no JSON"),
+        ("[]", "Line 2 is no JSON object"),
+        ('{"label": "bell"}', "Line 2 needs “image_class” as str"),
+        ('{"image_class": "church", "label": 3}', "Line 2 needs “label” as str"),
+    ],
+)
+def test_a_line_that_is_no_label_is_named(
+    layerplay: Layerplay, tmp_path: Path, line: str, said: str
+) -> None:
+    source = labels_file(tmp_path, {"image_class": "church", "label": "bell"})
+    source.write_text(source.read_text() + line + "\n")
+    answer = layerplay("labels", "group", source, "--out", tmp_path / "out.jsonl")
+    assert answer.status == 1
+    assert said in answer.err
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+@pytest.mark.usefixtures("each_itself")
+def test_labels_are_not_overwritten_by_their_concepts(layerplay: Layerplay, tmp_path: Path) -> None:
+    source = labels_file(tmp_path, {"image_class": "church", "label": "bell"})
+    before = source.read_text()
+    answer = layerplay("labels", "group", source, "--out", source)
+    assert answer.status == 1
+    assert "overwrite" in answer.err
+    assert source.read_text() == before
+
+
+def test_an_unknown_recipe_is_refused_with_the_known_ones(
+    layerplay: Layerplay, tmp_path: Path
+) -> None:
+    answer = layerplay("labels", "group", "x", "--out", tmp_path / "y", "--recipe", "soup")
+    assert answer.status == 1
+    assert "Choose one of paper, layerplay" in answer.err
