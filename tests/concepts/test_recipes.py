@@ -5,12 +5,16 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from app.concepts import RECIPES, TypedLabel, get_recipe, recipes
 from app.concepts.recipes import layerplay, paper
+
+
+# The first label of a process waits for the word lists.
+unhurried = settings(deadline=None)
 
 
 class AxesEmbedder:
@@ -130,6 +134,7 @@ def embedder() -> AxesEmbedder:
     return embed
 
 
+@unhurried
 @given(some_labels, st.randoms(use_true_random=False))
 def test_the_order_of_labels_does_not_matter(labels: list[TypedLabel], random: Random) -> None:
     order = list(range(len(labels)))
@@ -139,11 +144,13 @@ def test_the_order_of_labels_does_not_matter(labels: list[TypedLabel], random: R
     assert shuffled == [answers[i] for i in order]
 
 
+@unhurried
 @given(some_labels)
 def test_a_rerun_changes_nothing(labels: list[TypedLabel]) -> None:
     assert layerplay(labels, embed=embedder()) == layerplay(labels, embed=embedder())
 
 
+@unhurried
 @given(some_labels)
 def test_every_label_has_a_concept_or_none_and_equal_labels_have_the_same(
     labels: list[TypedLabel],

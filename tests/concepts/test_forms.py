@@ -1,0 +1,87 @@
+"""What ways of writing come down to, and what is junk: the examples of the documentation."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.concepts.forms import Form, label_forms
+from app.concepts.junk import is_junk
+from app.concepts.phrases import bare_phrase
+from app.concepts.spelling import correct_words, joined_words, singular
+
+
+# The first label of a process waits for the word lists.
+unhurried = settings(deadline=None)
+
+
+@pytest.mark.parametrize(
+    ("label", "bare"),
+    [
+        ("maybe a steering wheel", "steering wheel"),
+        ("bottom right wheel", "wheel"),
+        ("fur on its back", "fur"),
+        ("headlight top left", "headlight"),
+        ("left", "left"),
+        ("flower center", "flower center"),
+    ],
+)
+def test_fillers_articles_and_positions_go(label: str, bare: str) -> None:
+    assert bare_phrase(label) == bare
+
+
+@pytest.mark.parametrize(
+    ("counts", "right"),
+    [
+        ({"wheel": 4, "whel": 1}, {"whel": "wheel"}),
+        ({"tires": 4, "tiers": 1}, {"tiers": "tires"}),
+        ({"wheel": 4, "heel": 1}, {}),
+        ({"wheel": 1, "whel": 1}, {}),
+    ],
+)
+def test_spelling_follows_what_others_typed(counts: dict[str, int], right: dict[str, str]) -> None:
+    assert correct_words(counts) == right
+
+
+def test_two_words_and_one_become_what_more_players_wrote() -> None:
+    phrases = [["head", "light"], ["truck", "bed"]]
+    counts = {"head light": 1, "headlight": 3, "truck bed": 3, "truckbed": 1}
+    assert joined_words(phrases, counts) == {"head light": "headlight", "truckbed": "truck bed"}
+
+
+@pytest.mark.parametrize(
+    ("plural", "single"),
+    [("leaves", "leaf"), ("crosses", "cross"), ("feet", "foot"), ("stained", "stained")],
+)
+def test_plurals_become_singular_and_other_words_stay(plural: str, single: str) -> None:
+    assert singular(plural) == single
+
+
+@pytest.mark.parametrize(
+    "label", ["asdf", "jkjkjk", "hahaha", "i don't know", "boh", "12345", "sh1t", "www.a.com", "ok"]
+)
+def test_what_says_nothing_is_junk(label: str) -> None:
+    assert is_junk(label)
+
+
+@pytest.mark.parametrize("label", ["rhythm", "papa", "tree", "coq", "belfry", "part you hold"])
+def test_what_says_something_is_no_junk(label: str) -> None:
+    assert not is_junk(label)
+
+
+@pytest.mark.parametrize("label", ["sports car", "a sports car", "Sports Cars!", "sportcar"])
+def test_the_name_of_the_class_alone_is_junk(label: str) -> None:
+    typed = (label, "sports car")
+    assert label_forms({typed: 1}) == {typed: None}
+
+
+def test_another_language_is_marked() -> None:
+    typed = ("la ruota", "car")
+    assert label_forms({typed: 1}) == {typed: Form("ruota", is_english=False)}
+
+
+@unhurried
+@given(st.dictionaries(st.text(max_size=30), st.integers(1, 9), max_size=6))
+def test_any_text_has_a_form_of_some_letters_or_none(texts: dict[str, int]) -> None:
+    forms = label_forms({(text, "sports car"): n for text, n in texts.items()})
+    assert len(forms) == len(texts)
+    assert all(form is None or form.text for form in forms.values())
