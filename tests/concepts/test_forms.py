@@ -9,7 +9,6 @@ from app.concepts.junk import is_junk
 from app.concepts.phrases import bare_phrase
 from app.concepts.spelling import correct_words, joined_words, singular
 
-
 # The first label of a process waits for the word lists.
 unhurried = settings(deadline=None)
 

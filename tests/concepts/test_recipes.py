@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from app.concepts import RECIPES, TypedLabel, get_recipe, recipes
 from app.concepts.recipes import layerplay, paper
 
-
 # The first label of a process waits for the word lists.
 unhurried = settings(deadline=None)
 
