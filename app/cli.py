@@ -314,7 +314,11 @@ def _make_concepts(inst: Installation, name: str, *, simulated: bool) -> None:
         for image_class in bar.track(study.classes, description="Concepts"):
             with inst.transaction() as session:
                 labels.group_class(
-                    session, class_id=image_class.id, embed=embed, simulated=simulated
+                    session,
+                    class_id=image_class.id,
+                    embed=embed,
+                    recipe=inst.settings.concept_recipe,
+                    simulated=simulated,
                 )
 
 

@@ -31,12 +31,13 @@ from app.concepts import (
     ConceptScore,
     Embedder,
     GivenConcept,
+    TypedLabel,
     best_concepts,
-    clean_label,
-    group_labels,
+    get_recipe,
     load_embedder,
     score_concepts,
 )
+from app.concepts import Recipe as ConceptRecipe
 from app.explain import ClusterMap, Network, load_network
 from app.explain.clusters import get_clusterer, make_cluster_maps, prune_channels
 from app.explain.faithfulness import energy_shares, random_group_maps
@@ -85,6 +86,7 @@ def main() -> None:
     parser.add_argument("--players", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=50, help="played on each cluster map")
     parser.add_argument("--clusterer", default="fast")
+    parser.add_argument("--recipe", default="layerplay", help="by which labels become concepts")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="file for the tables; else they are only printed")
     options = parser.parse_args()
@@ -121,7 +123,14 @@ def section(title: str, path: Path, *, options: argparse.Namespace) -> str:
             wanted[:n_of_all] + [r for r in wanted[n_of_all:] if r.class_name in TIED],
         )
     ]
-    concepts = play(cases, options.players, options.rounds, options.seed, load_embedder())
+    concepts = play(
+        cases,
+        options.players,
+        options.rounds,
+        options.seed,
+        get_recipe(options.recipe),
+        load_embedder(),
+    )
     of_all = cases[:n_of_all]
     return "\n".join(
         [
@@ -214,40 +223,44 @@ def best_share(cluster_map: NDArray[np.floating], masks: NDArray[np.bool_]) -> f
 
 
 def play(
-    cases: Sequence[Case], n_players: int, n_rounds: int, seed: int, embed: Embedder
+    cases: Sequence[Case],
+    n_players: int,
+    n_rounds: int,
+    seed: int,
+    recipe: ConceptRecipe,
+    embed: Embedder,
 ) -> dict[MapKey, list[ConceptScore[str]]]:
     """The concepts of every cluster map, from rounds of simulated players, each map by others."""
     rng = np.random.default_rng(seed)
     players = [SimulatedPlayer(draw_traits(rng)) for _ in range(n_players)]
-    typed: dict[str, list[tuple[MapKey, int, int, bool, str]]] = defaultdict(list)
+    typed: dict[str, list[tuple[TypedLabel, MapKey, int, int, bool]]] = defaultdict(list)
     for number, case in enumerate(cases):
         for layer, clusters in case.clusters.items():
             for rank, cluster in enumerate(clusters):
+                key = (number, layer, rank)
                 sights = look(case.scene, cluster)
                 for who in rng.choice(n_players, size=n_rounds, replace=False):
                     guess, reveal_index = play_round(players[who], sights, case.class_name, rng)
                     if guess is None:
                         continue
                     right = guess.class_name == case.class_name
-                    for label in guess.labels:
-                        cleaned = clean_label(label, class_name=guess.class_name)
-                        if cleaned:
-                            typed[case.class_name].append(
-                                ((number, layer, rank), int(who), reveal_index, right, cleaned)
-                            )
+                    typed[case.class_name] += [
+                        (
+                            TypedLabel(text, guess.class_name, key),
+                            key,
+                            int(who),
+                            reveal_index,
+                            right,
+                        )
+                        for text in guess.labels
+                    ]
     scores: dict[MapKey, list[ConceptScore[str]]] = {}
     for rows in typed.values():
-        counts: dict[str, int] = defaultdict(int)
-        for *_, label in rows:
-            counts[label] += 1
-        concept_of = {
-            label: group.name
-            for group in group_labels(counts, embed=embed)
-            for label in group.labels
-        }
+        concepts = recipe([label for label, *_ in rows], embed=embed)
         scores |= score_concepts(
-            GivenConcept(key, (key, who), concept_of[label], reveal_index, right)
-            for key, who, reveal_index, right, label in rows
+            GivenConcept(key, (key, who), concept, reveal_index, right)
+            for concept, (_, key, who, reveal_index, right) in zip(concepts, rows, strict=True)
+            if concept is not None
         )
     return scores
 

@@ -17,6 +17,13 @@ from workers.context import task_transaction
 )
 def group_class(class_id: int, simulated: bool = False) -> None:
     """Make the concepts of one image class anew from the labels of people, or of simulated ones."""
-    embed = load_embedder(get_settings().sentence_model)
+    settings = get_settings()
+    embed = load_embedder(settings.sentence_model)
     with task_transaction() as session:
-        labels.group_class(session, class_id=class_id, embed=embed, simulated=simulated)
+        labels.group_class(
+            session,
+            class_id=class_id,
+            embed=embed,
+            recipe=settings.concept_recipe,
+            simulated=simulated,
+        )

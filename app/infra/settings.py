@@ -3,6 +3,7 @@
 import secrets
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -43,6 +44,10 @@ class Settings(BaseSettings):
     sentence_model: str = Field(
         "packaged",
         description="Sentence-BERT model: `packaged`, or any sentence-transformers name or folder.",
+    )
+    concept_recipe: Literal["layerplay", "paper"] = Field(
+        "layerplay",
+        description="How labels become concepts: our recipe, or that of Bianchi et al. 2024.",
     )
     max_picture_mb: int = Field(30, ge=1, description="Largest picture file taken, in megabytes.")
 

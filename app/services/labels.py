@@ -1,7 +1,6 @@
 """From what players typed to concepts, one image class at a time."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -12,7 +11,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from app.concepts import Embedder, GivenConcept, clean_label, group_labels, score_concepts
+from app.concepts import Embedder, GivenConcept, TypedLabel, get_recipe, score_concepts
 from app.infra.queue import enqueue
 from app.models import (
     ClusterMap,
@@ -43,22 +42,24 @@ def ask_all(session: Session, study: Study) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _TypedLabel:
-    """A label with the circumstances in which it was typed, and its text cleaned."""
+    """A label with the circumstances in which it was typed."""
 
     id: int
     map_id: UUID
     round_id: UUID
     reveal_index: int
     right: bool
-    cleaned: str | None
+    text: str
+    guessed: str
 
 
 def group_class(
-    session: Session, *, class_id: int, embed: Embedder, simulated: bool = False
+    session: Session, *, class_id: int, embed: Embedder, recipe: str, simulated: bool = False
 ) -> bool:
     """Make the concepts of one image class anew from all labels that people gave: groups, names,
-    scores, and the local explanations of its images. `simulated`: from those of simulated players
-    instead. What the other kind's labels have made stays as it is.
+    scores, and the local explanations of its images. recipe: by its name, how labels become
+    concepts. `simulated`: from those of simulated players instead. What the other kind's labels
+    have made stays as it is.
 
     Practice rounds do not count, for their players may still be learning. False when the class is
     gone. What is found again keeps its row, so a second run on the same labels changes nothing. Two
@@ -74,21 +75,22 @@ def group_class(
     else:
         image_class.has_new_labels = False
     typed = _typed_labels(session, class_id, simulated=simulated)
-    counts = Counter(label.cleaned for label in typed if label.cleaned is not None)
-    groups = group_labels(counts, embed=embed)
-    names = [group.name for group in groups]
+    found = get_recipe(recipe)(
+        [TypedLabel(label.text, label.guessed, label.map_id) for label in typed], embed=embed
+    )
+    names = sorted({name for name in found if name is not None})
     ids = _store_concepts(session, class_id, names, simulated=simulated)
-    concept_of = {text: ids[group.name] for group in groups for text in group.labels}
-    _store_memberships(session, typed, concept_of)
-    _store_scores(session, class_id, typed, concept_of, simulated=simulated)
-    _store_explanations(session, class_id, made_by(embed), simulated=simulated)
+    concepts = [None if name is None else ids[name] for name in found]
+    _store_memberships(session, typed, concepts)
+    _store_scores(session, class_id, typed, concepts, simulated=simulated)
+    _store_explanations(session, class_id, made_by(embed, recipe), simulated=simulated)
     return True
 
 
-def made_by(embed: Embedder) -> dict[str, Any]:
+def made_by(embed: Embedder, recipe: str) -> dict[str, Any]:
     """What the concepts come from, for whoever reads them later."""
     packages = ("layerplay", "sentence-transformers", "scikit-learn", "simplemma")
-    return {**{p: version(p) for p in packages}, "method": "paper", "sentence_model": embed.name}
+    return {**{p: version(p) for p in packages}, "method": recipe, "sentence_model": embed.name}
 
 
 def _typed_labels(session: Session, class_id: int, *, simulated: bool) -> list[_TypedLabel]:
@@ -117,7 +119,8 @@ def _typed_labels(session: Session, class_id: int, *, simulated: bool) -> list[_
             round_id=row.round_id,
             reveal_index=row.reveal_index,
             right=row.status == "won",
-            cleaned=clean_label(row.text, class_name=row.name),
+            text=row.text,
+            guessed=row.name,
         )
         for row in rows
     ]
@@ -141,10 +144,11 @@ def _store_concepts(
 
 
 def _store_memberships(
-    session: Session, typed: Sequence[_TypedLabel], concept_of: Mapping[str, int]
+    session: Session, typed: Sequence[_TypedLabel], concepts: Sequence[int | None]
 ) -> None:
     changes = [
-        {"id": label.id, "concept_id": concept_of.get(label.cleaned or "")} for label in typed
+        {"id": label.id, "concept_id": concept}
+        for label, concept in zip(typed, concepts, strict=True)
     ]
     if changes:
         session.execute(update(Label), changes)
@@ -154,7 +158,7 @@ def _store_scores(
     session: Session,
     class_id: int,
     typed: Sequence[_TypedLabel],
-    concept_of: Mapping[str, int],
+    concepts: Sequence[int | None],
     *,
     simulated: bool,
 ) -> None:
@@ -162,12 +166,12 @@ def _store_scores(
         GivenConcept(
             map_id=label.map_id,
             round_id=label.round_id,
-            concept=concept_of[label.cleaned],
+            concept=concept,
             reveal_index=label.reveal_index,
             right=label.right,
         )
-        for label in typed
-        if label.cleaned is not None and label.cleaned in concept_of
+        for label, concept in zip(typed, concepts, strict=True)
+        if concept is not None
     )
     values = [
         {

@@ -21,7 +21,7 @@ def play(session: Session, player: Player, game: Game, *texts: str) -> None:
 
 def test_a_row_tells_where_a_label_comes_from(session: Session, player: Player, game: Game) -> None:
     play(session, player, game, "Ears")
-    labels.group_class(session, class_id=game.cat.id, embed=EMBED)
+    labels.group_class(session, class_id=game.cat.id, embed=EMBED, recipe="paper")
     (row,) = exports.label_rows(session, study=game.study, secret=SECRET)
     expected = {
         "study": "Cats and dogs",

@@ -63,7 +63,7 @@ def play(session: Session, game: Game) -> Play:
 
 
 def group(session: Session, image_class: StudyClass) -> None:
-    labels.group_class(session, class_id=image_class.id, embed=EMBED)
+    labels.group_class(session, class_id=image_class.id, embed=EMBED, recipe="paper")
     session.flush()
     session.expire_all()
 
@@ -167,7 +167,7 @@ def test_no_labels_make_no_concepts_and_no_error(session: Session, game: Game) -
 
 
 def test_a_class_that_is_gone_is_no_error(session: Session) -> None:
-    assert labels.group_class(session, class_id=12345, embed=EMBED) is False
+    assert labels.group_class(session, class_id=12345, embed=EMBED, recipe="paper") is False
 
 
 def test_the_job_takes_up_the_new_labels(session: Session, game: Game, play: Play) -> None:
@@ -233,3 +233,16 @@ class TestLocalExplanation:
     ) -> None:
         page = explanations.local(session, game.images[0].id)
         assert [g.concepts for g in page.layers[0].groups] == [(), ()]
+
+
+def test_our_recipe_joins_misspelt_labels_and_leaves_junk_without_a_concept(
+    session: Session, game: Game, play: Play
+) -> None:
+    for text in ("wheel", "wheel", "wheeel", "asdfgh"):
+        play(0, text)
+
+    labels.group_class(session, class_id=game.cat.id, embed=EMBED, recipe="layerplay")
+    session.flush()
+    session.expire_all()
+
+    assert concept_of(session) == {"wheel": "wheel", "wheeel": "wheel", "asdfgh": None}

@@ -266,11 +266,11 @@ class TestResults:
         self, session: Session, game: Game
     ) -> None:
         assert queued_jobs(session) == []
-        labels.group_class(session, class_id=game.cat.id, embed=EMBED)
+        labels.group_class(session, class_id=game.cat.id, embed=EMBED, recipe="paper")
         assert session.scalars(select(Concept.name)).all() == []
 
     def test_practice_is_no_part_of_the_explanation(self, session: Session, game: Game) -> None:
-        labels.group_class(session, class_id=game.cat.id, embed=EMBED)
+        labels.group_class(session, class_id=game.cat.id, embed=EMBED, recipe="paper")
         heavy = explanations.local(session, game.images[0].id).layers[0].groups[0]
         assert (heavy.wins, heavy.shown_reveal_index, heavy.concepts) == (0, None, ())
 

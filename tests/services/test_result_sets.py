@@ -52,7 +52,9 @@ def play(
 
 def group(session: Session, game: Game, *, simulated: bool) -> None:
     for image_class in (game.cat, game.dog):
-        labels.group_class(session, class_id=image_class.id, embed=EMBED, simulated=simulated)
+        labels.group_class(
+            session, class_id=image_class.id, embed=EMBED, recipe="paper", simulated=simulated
+        )
     session.flush()
     session.expire_all()
 

@@ -64,7 +64,7 @@ def play_until_labelled(site: Site, *, simulated: bool, words: dict[int, str]) -
             play(session, player, words)
     with site.sessions.begin() as session:
         boat = session.scalars(select(StudyClass.id).where(StudyClass.name == "boat")).one()
-        labels.group_class(session, class_id=boat, embed=EMBED, simulated=simulated)
+        labels.group_class(session, class_id=boat, embed=EMBED, recipe="paper", simulated=simulated)
 
 
 def test_practice_and_whose_words(

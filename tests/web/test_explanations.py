@@ -168,7 +168,9 @@ class TestWhoseWords:
         assert round_ is not None
         boat = image.class_id
         rounds.guess(session, round_id=round_.id, player=player, class_id=boat, labels=[label])
-        labels.group_class(session, class_id=boat, embed=EMBED, simulated=player.is_simulated)
+        labels.group_class(
+            session, class_id=boat, embed=EMBED, recipe="paper", simulated=player.is_simulated
+        )
         session.commit()
 
     @pytest.fixture
