@@ -32,7 +32,7 @@ niente nulla nessuno nessuna forse qualcosa cosa cose sì si certo nada ninguno 
 quizás quizas vale prova prueba salta
 image picture photo label word text answer class foto imagen immagine
 left right top bottom upper lower middle center centre central corner side edge here there up
-down above below background foreground front back behind area part region section piece spot
+down above below background foreground front back behind area part region section piece
 place sinistra destra alto basso centro sopra sotto izquierda derecha arriba abajo lado
 different various many some other others same all every everything
 know see sure idea clue sé

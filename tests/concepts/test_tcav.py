@@ -328,7 +328,9 @@ def captum_score(network, pictures, target, folder, classifier) -> float:
         Concept(i, name, DataLoader(pictures[name], batch_size=10))
         for i, name in enumerate(("concept", "random"))
     ]
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        # Captum's classifier draws its part of the examples, and where it starts.
+        torch.manual_seed(0)
         warnings.simplefilter("ignore")
         tcav = TCAV(network, ["stem.1"], classifier=classifier, save_path=f"{folder}/")
         found = tcav.interpret(pictures["class"], [concepts], target=target)
