@@ -1,5 +1,6 @@
 """Concept vectors and their scores, with numbers by hand, and next to Captum's TCAV."""
 
+import random as python_random
 import warnings
 from itertools import pairwise
 
@@ -313,9 +314,13 @@ class TestNextToCaptum:
     def test_with_its_own_classifier_the_scores_are_near(self, pictures, target, tmp_path) -> None:
         network = small_network(bend=3)
 
-        theirs = captum_score(network, pictures, target, tmp_path, None)
+        # Theirs depends on chance, and strays to the other end about once in ten times.
+        theirs = [
+            captum_score(network, pictures, target, tmp_path / str(seed), None, seed=seed)
+            for seed in range(9)
+        ]
 
-        assert our_score(network, pictures, target) == pytest.approx(theirs, abs=0.15)
+        assert our_score(network, pictures, target) == pytest.approx(np.median(theirs), abs=0.15)
 
 
 def small_network(bend: float) -> nn.Module:
@@ -323,14 +328,16 @@ def small_network(bend: float) -> nn.Module:
         return SmallNetwork(bend).eval()
 
 
-def captum_score(network, pictures, target, folder, classifier) -> float:
+def captum_score(network, pictures, target, folder, classifier, *, seed=0) -> float:
     concepts = [
         Concept(i, name, DataLoader(pictures[name], batch_size=10))
         for i, name in enumerate(("concept", "random"))
     ]
-    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
-        # Captum's classifier draws its part of the examples, and where it starts.
-        torch.manual_seed(0)
+    folder.mkdir(exist_ok=True)
+    # Captum's classifier draws its part of the examples from one generator, its steps from another.
+    python_random.seed(seed)
+    np.random.seed(seed)
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         tcav = TCAV(network, ["stem.1"], classifier=classifier, save_path=f"{folder}/")
         found = tcav.interpret(pictures["class"], [concepts], target=target)
