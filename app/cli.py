@@ -12,7 +12,7 @@ import typer
 
 from app.concepts import TypedLabel, get_recipe, load_embedder
 from app.demo import run_demo
-from app.formats import from_jsonl, to_jsonl
+from app.formats import from_jsonl, to_jsonl, write_whole
 from app.infra.errors import AppError, InvalidInputError
 from app.infra.settings import get_settings
 from app.infra.workers import worker_running
@@ -163,7 +163,7 @@ def evaluate(
     if scores:
         print(tables([one for _, one in scores], [clusterer]))
     if out is not None:
-        out.write_text(to_json(scores), encoding="utf-8")
+        write_whole(out, [to_json(scores)])
     if len(scores) < len(photos):
         raise typer.Exit(1)
 
@@ -347,11 +347,7 @@ def labels_group(
             typed = [TypedLabel(rows[i]["label"], name, _map_id(rows[i])) for i in places]
             for i, concept in zip(places, group(typed, embed=embed), strict=True):
                 rows[i] |= {"concept": concept, "junk": concept is None}
-    # Beside the target first: a run that breaks off leaves no half file under its name.
-    partial = out.with_name(out.name + ".part")
-    with partial.open("w", encoding="utf-8") as file:
-        file.writelines(to_jsonl(rows))
-    partial.replace(out)
+    write_whole(out, to_jsonl(rows))
     n_junk = sum(row["junk"] for row in rows)
     console.print(f"{len(rows)} labels, {n_junk} of them junk; written: {out}")
 
@@ -383,11 +379,7 @@ def export(
         if out is None:
             sys.stdout.writelines(to_jsonl(rows))
             return
-        # Beside the target first: an export that breaks off leaves no half file under its name.
-        partial = out.with_name(out.name + ".part")
-        with partial.open("w", encoding="utf-8") as file:
-            file.writelines(to_jsonl(rows))
-        partial.replace(out)
+        write_whole(out, to_jsonl(rows))
         console.print(f"written: {out}")
 
 

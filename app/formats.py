@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 
@@ -30,3 +31,11 @@ def from_jsonl(lines: Iterable[str], *, needed: Mapping[str, type]) -> Iterator[
             if not isinstance(record.get(field), kind):
                 raise ValueError(f"Line {number} needs “{field}” as {kind.__name__}.")
         yield record
+
+
+def write_whole(path: Path, parts: Iterable[str]) -> None:
+    """Write a text file beside its place first, so that what breaks off leaves no half file."""
+    partial = path.with_name(path.name + ".part")
+    with partial.open("w", encoding="utf-8") as file:
+        file.writelines(parts)
+    partial.replace(path)
