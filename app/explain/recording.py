@@ -140,6 +140,15 @@ def call_number(name: str) -> tuple[str, int | None]:
     return (match[1], int(match[2])) if match else (name, None)
 
 
+def is_activation(output: Any) -> bool:
+    """Whether a function's output is a tensor that a rectifier, or a relative of one, has made."""
+    return (
+        isinstance(output, Tensor)
+        and output.grad_fn is not None
+        and output.grad_fn.name() in ACTIVATIONS
+    )
+
+
 def parents(node: Node) -> list[Node]:
     """The nodes whose outputs `node` took in; parameters that are frozen do not appear."""
     return [parent for parent, _ in node.next_functions if parent is not None]
@@ -176,12 +185,7 @@ class _Observer(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         output = func(*args, **(kwargs or {}))
-        if (
-            isinstance(output, Tensor)
-            and output.grad_fn is not None
-            and output.grad_fn.name() in ACTIVATIONS
-            and _is_stack_of_maps(output)
-        ):
+        if is_activation(output) and _is_stack_of_maps(output):
             edge = get_gradient_edge(output)
             fed_by = edge.node.next_functions[0]
             wanted = self._keep is None or fed_by in self._kept_edges

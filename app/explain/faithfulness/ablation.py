@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from app.explain.clusters import ClusterMap
 from app.explain.layers import LayerError, resolve_places
-from app.explain.recording import ACTIVATIONS, EdgeKey, call_number, logits_of, record
+from app.explain.recording import EdgeKey, call_number, is_activation, logits_of, record
 
 N_DEALS: Final = 4
 """Random groups are drawn so many times for each picture and layer."""
@@ -244,9 +244,7 @@ class _Ablation(TorchFunctionMode):
         output = func(*args, **(kwargs or {}))
         if (
             self._awaited is not None
-            and isinstance(output, Tensor)
-            and output.grad_fn is not None
-            and output.grad_fn.name() in ACTIVATIONS
+            and is_activation(output)
             and output.grad_fn.next_functions[0] == self._awaited
         ):
             self._awaited = None
