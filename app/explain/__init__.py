@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from app.explain.batch import ExplainedFile, explain_files
     from app.explain.clusters import ClusterMap
+    from app.explain.descriptions import NetworkError
     from app.explain.explanation import Explanation, LayerExplanation, explain_image
     from app.explain.layers import LayerError, LayerPlace, list_layers
     from app.explain.maps import merge_maps
-    from app.explain.networks import Network, NetworkError, load_network
+    from app.explain.networks import Network, load_network
     from app.explain.pictures import PictureError, open_picture
     from app.explain.prototypes import Prototype, find_prototypes
     from app.explain.render import heatmap, heatmap_overlay, masked_picture, reveal_mask
@@ -67,7 +68,7 @@ _MODULES = {
     "list_layers": "layers",
     "merge_maps": "maps",
     "Network": "networks",
-    "NetworkError": "networks",
+    "NetworkError": "descriptions",
     "load_network": "networks",
     "PictureError": "pictures",
     "open_picture": "pictures",

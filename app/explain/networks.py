@@ -1,14 +1,11 @@
 """Classifiers with their preprocessing: loaded by name or description file, never unpickled."""
 
-import difflib
 import hashlib
-import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
 import torchvision
@@ -20,21 +17,17 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as transforms
 
 from app.explain import timm_networks
+from app.explain.descriptions import (
+    OWN_ARCHITECTURES,
+    PICKLED,
+    Description,
+    NetworkError,
+    describe,
+    pickle_refusal,
+    read_classes,
+)
 from app.explain.pictures import to_rgb
-from app.explain.plain import Plain10
 from app.explain.timm_networks import TimmError
-
-_PICKLED: Final = frozenset({".pth", ".pt", ".bin", ".pkl", ".pickle", ".ckpt", ".tar"})
-_INTERPOLATIONS: Final = ("bilinear", "bicubic")
-_OWN_ARCHITECTURES: Final[Mapping[str, Callable[[int], nn.Module]]] = {"plain10": Plain10}
-"""What torchvision has not: a name, and a function from the number of classes to a module."""
-
-_IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
-_IMAGENET_STD: Final = (0.229, 0.224, 0.225)
-
-
-class NetworkError(ValueError):
-    """A network cannot be loaded; the message says what is wrong and what to do."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,21 +78,6 @@ class Network:
         return normalised.to(self.device)
 
 
-@dataclass(frozen=True, slots=True)
-class _Description:
-    """What a network is before any weights are read."""
-
-    name: str
-    architecture: str
-    classes: tuple[str, ...] | None
-    resize: int
-    input_size: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    interpolation: InterpolationMode
-    weights: Path | None  # None: the published ones
-
-
 def load_network(
     name: str | Path,
     *,
@@ -137,8 +115,8 @@ def _load(
     device: str | torch.device | None,
     seed: int,
 ) -> Network:
-    description = _describe(name)
-    named = description.classes if classes is None else _read_classes(classes)
+    description = describe(name)
+    named = description.classes if classes is None else read_classes(classes)
     if weights == "random":
         module, named = _build_random(description, named, seed)
     elif weights == "default" and description.weights is None:
@@ -163,172 +141,14 @@ def _load(
     )
 
 
-# --- what is asked for
-
-
-def _describe(name: str) -> _Description:
-    path = Path(name)
-    if path.suffix.lower() in _PICKLED:
-        raise NetworkError(_pickle_refusal(path))
-    if path.suffix.lower() == ".json" or path.is_file():
-        return _read_description(path)
-    return _describe_published(name)
-
-
-def _check_architecture(name: str) -> None:
-    if name.startswith(timm_networks.PREFIX):
-        timm_networks.check(name)
-        return
-    known = [*torchvision.models.list_models(module=torchvision.models), *_OWN_ARCHITECTURES]
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else "vgg16 and resnet50 are examples."
-        raise NetworkError(f"There is no classifier named {name!r}; {hint}")
-
-
-def _describe_published(name: str) -> _Description:
-    _check_architecture(name)
-    if name in _OWN_ARCHITECTURES:
-        raise NetworkError(
-            f"{name} has no published weights; name a description file with this architecture."
-        )
-    if name.startswith(timm_networks.PREFIX):
-        return _describe_timm(name)
-    published = torchvision.models.get_model_weights(name)["DEFAULT"]
-    preset = published.transforms()
-    return _Description(
-        name=name,
-        architecture=name,
-        classes=tuple(published.meta["categories"]),
-        resize=preset.resize_size[0],
-        input_size=preset.crop_size[0],
-        mean=tuple(preset.mean),
-        std=tuple(preset.std),
-        interpolation=preset.interpolation,
-        weights=None,
-    )
-
-
-def _describe_timm(name: str) -> _Description:
-    preset = timm_networks.preset(name)
-    return _Description(
-        name=name.removeprefix(timm_networks.PREFIX),
-        architecture=name,
-        classes=preset.classes,
-        resize=preset.resize,
-        input_size=preset.input_size,
-        mean=preset.mean,
-        std=preset.std,
-        interpolation=InterpolationMode(preset.interpolation),
-        weights=None,
-    )
-
-
-def _read_description(path: Path) -> _Description:
-    entries = _read_json(path)
-    if not isinstance(entries, dict):
-        raise NetworkError(f"{path} is not a network description: it holds no JSON object.")
-    entry = partial(_entry, path, entries)
-    architecture = entry("architecture", lambda value: isinstance(value, str), "a name")
-    _check_architecture(architecture)
-    classes = entry("classes", _is_list_of_names, "a list of names")
-    if entries.get("num_classes", len(classes)) != len(classes):
-        raise NetworkError(
-            f"{path} names {len(classes)} classes, but its num_classes is {entries['num_classes']}."
-        )
-    input_size = entry("input_size", _is_positive_int, "a number of pixels")
-    resize = entry("resize", _is_positive_int, "a number of pixels", input_size)
-    if resize < input_size:
-        raise NetworkError(f"In {path}, resize ({resize}) is below input_size ({input_size}).")
-    mean = tuple(entry("mean", _is_per_channel, "three numbers, or one", _IMAGENET_MEAN))
-    std = tuple(entry("std", _is_per_channel, "three numbers, or one", _IMAGENET_STD))
-    if len(mean) != len(std):
-        raise NetworkError(f"In {path}, mean has {len(mean)} numbers, but std has {len(std)}.")
-    return _Description(
-        name=path.stem,
-        architecture=architecture,
-        classes=tuple(classes),
-        resize=resize,
-        input_size=input_size,
-        mean=mean,
-        std=std,
-        interpolation=InterpolationMode(
-            entry("interpolation", _INTERPOLATIONS.__contains__, "bilinear or bicubic", "bilinear")
-        ),
-        weights=path.parent / entry("weights", lambda value: isinstance(value, str), "a file name"),
-    )
-
-
-def _entry(
-    path: Path,
-    entries: Mapping[str, Any],
-    key: str,
-    fits: Callable[[Any], bool],
-    wanted: str,
-    default: Any = None,
-) -> Any:
-    value = entries.get(key, default)
-    if value is None:
-        raise NetworkError(f"{path} lacks the key {key!r} ({wanted}).")
-    if not fits(value):
-        raise NetworkError(f"In {path}, {key!r} must be {wanted}, not {value!r}.")
-    return value
-
-
-def _is_list_of_names(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(one, str) for one in value)
-
-
-def _is_positive_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
-
-
-def _is_per_channel(value: Any) -> bool:
-    return (
-        isinstance(value, list | tuple)
-        and len(value) in (1, 3)
-        and all(isinstance(one, int | float) for one in value)
-    )
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise NetworkError(f"There is no file {path}.") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise NetworkError(f"{path} is not valid JSON: {error}.") from error
-
-
-def _read_classes(source: str | Path | Sequence[str]) -> tuple[str, ...]:
-    if not isinstance(source, str | Path):
-        return tuple(source)
-    path = Path(source)
-    if path.suffix.lower() == ".json":
-        listed = _read_json(path)
-        if not _is_list_of_names(listed):
-            raise NetworkError(f"{path} must hold a JSON list of class names.")
-        return tuple(listed)
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise NetworkError(f"There is no file {path}.") from None
-    except UnicodeDecodeError as error:
-        raise NetworkError(f"{path} is not a text file in UTF-8.") from error
-    names = tuple(line.strip() for line in lines if line.strip())
-    if not names:
-        raise NetworkError(f"{path} names no class.")
-    return names
-
-
 # --- modules and their weights
 
 
 def _build(architecture: str, n_classes: int, n_channels: int = 3, **options: Any) -> nn.Module:
     if architecture.startswith(timm_networks.PREFIX):
         return timm_networks.build(architecture, n_classes, n_channels)
-    if architecture in _OWN_ARCHITECTURES:
-        module = _OWN_ARCHITECTURES[architecture](n_classes)
+    if architecture in OWN_ARCHITECTURES:
+        module = OWN_ARCHITECTURES[architecture](n_classes)
     else:
         if architecture in {"inception_v3", "googlenet"}:
             # Without this, torchvision warns and spends half a minute drawing initial values.
@@ -357,7 +177,7 @@ def _replace_first_convolution(module: nn.Module, n_channels: int) -> None:
 
 
 def _build_random(
-    description: _Description, classes: tuple[str, ...] | None, seed: int
+    description: Description, classes: tuple[str, ...] | None, seed: int
 ) -> tuple[nn.Module, tuple[str, ...]]:
     named = _require(classes, description)
     with torch.random.fork_rng(devices=[]):
@@ -366,7 +186,7 @@ def _build_random(
 
 
 def _build_published(
-    description: _Description, classes: tuple[str, ...] | None
+    description: Description, classes: tuple[str, ...] | None
 ) -> tuple[nn.Module, tuple[str, ...]]:
     architecture = description.architecture
     if architecture.startswith(timm_networks.PREFIX):
@@ -399,7 +219,7 @@ def _modern_densenet_key(key: str) -> str:
 
 
 def _build_from_file(
-    description: _Description, classes: tuple[str, ...] | None, path: Path
+    description: Description, classes: tuple[str, ...] | None, path: Path
 ) -> tuple[nn.Module, tuple[str, ...]]:
     named = _require(classes, description)
     tensors = _read_tensors(path)
@@ -413,15 +233,15 @@ def _build_from_file(
     return module, named
 
 
-def _require(classes: tuple[str, ...] | None, description: _Description) -> tuple[str, ...]:
+def _require(classes: tuple[str, ...] | None, description: Description) -> tuple[str, ...]:
     if classes is None:
         raise NetworkError(f"Nothing says what the classes of {description.name} are; name them.")
     return classes
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
-    if path.suffix.lower() in _PICKLED:
-        raise NetworkError(_pickle_refusal(path))
+    if path.suffix.lower() in PICKLED:
+        raise NetworkError(pickle_refusal(path))
     if path.suffix.lower() != ".safetensors":
         raise NetworkError(f"{path} is not a .safetensors file.")
     if not path.is_file():
@@ -430,14 +250,6 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except (SafetensorError, OSError) as error:
         raise NetworkError(f"{path} is damaged or not a safetensors file ({error}).") from error
-
-
-def _pickle_refusal(path: Path) -> str:
-    return (
-        f"{path} may be a pickle, which can run any code when read, so it is refused; convert it "
-        "once, where you trust it: safetensors.torch.save_file(torch.load("
-        f'"{path.name}", weights_only=True), "{path.stem}.safetensors")'
-    )
 
 
 def _fill(
