@@ -7,7 +7,6 @@ folder. Needs torch, NumPy, Pillow and safetensors, nothing else.
 
 import argparse
 import hashlib
-import itertools
 import json
 import math
 import os
@@ -26,7 +25,8 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from app.explain.plain import WIDTHS, Plain10, fold_batch_norm
+from app.explain.plain import Plain10, fold_batch_norm
+from app.picturebook import binding
 from app.picturebook.datasets import (
     TIED,
     TIED_TO_MARK,
@@ -36,7 +36,7 @@ from app.picturebook.datasets import (
     recipes,
 )
 from app.picturebook.scenes import Recipe
-from app.picturebook.world import CLASSES, REGIONS, SURROUNDINGS
+from app.picturebook.world import CLASSES, REGIONS
 
 DATA: Final = Path(__file__).parent / "data"
 """Where the networks lie that come with Layerplay."""
@@ -47,9 +47,6 @@ INPUT_SIZE: Final = 128
 MEAN: Final = 0.5
 STD: Final = 0.25
 
-_FAINT: Final = 0.05
-_NOTHING: Final = 2.0
-_RARE: Final = 0.25
 _N_STEPS: Final = 3_000
 
 MAX_SHIFT_PX: Final = 6
@@ -90,7 +87,7 @@ class Pictures:
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """loss: mean of `_misbound` over the epoch, on augmented pictures as they were learned."""
+    """loss: mean of `misbound` over the epoch, on augmented pictures as they were learned."""
 
     loss: float
     seconds: float
@@ -101,7 +98,7 @@ def train(
 ) -> tuple[Plain10, list[Epoch]]:
     """A network that answers with one of CLASSES, without batch norm and in eval mode.
 
-    First its convolutions learn to show what is where (`_misbound`), then one linear map learns to
+    First its convolutions learn to show what is where (`binding`), then one linear map learns to
     tell the class from it. So the classes have no say in what the maps show: trained on the class,
     most units of the last layers light up all over the figure they are for, since an average
     follows, and no map is a part's own. Such networks are known as concept bottlenecks, trained in
@@ -128,8 +125,8 @@ def _train_features(
         max_lr=settings.learning_rate,
         total_steps=-(-n_pictures // settings.batch_size) * settings.epochs,
     )
-    pixels, kinds = pictures.pixels.to(device), _kinds(pictures.regions).to(device)
-    importance = _importance(kinds)
+    pixels, kinds = pictures.pixels.to(device), binding.to_kinds(pictures.regions).to(device)
+    importance = binding.kind_importance(kinds)
     epochs = []
     for number in range(settings.epochs):
         started = time.perf_counter()
@@ -141,7 +138,7 @@ def _train_features(
             seen = _normalised(values)
             if number < settings.small_epochs:
                 seen = nn.functional.avg_pool2d(seen, 2)
-            loss = _misbound_layers(network, seen, shown, importance)
+            loss = binding.misbound_layers(network, seen, shown, importance)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -164,90 +161,6 @@ def _parameter_groups(features: nn.Module, weight_decay: float) -> list[dict[str
         {"params": kernels, "weight_decay": weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
-
-
-# --- binding channels to what there is to see
-
-TELLING: Final = tuple(name for name in REGIONS if name not in SURROUNDINGS)
-"""What can tell a class: the parts, and the cues. Kind i + 1 in a map of kinds, where 0 is a pixel
-that nobody has named."""
-
-AROUND: Final = (
-    ("sky", "cloud", "sun", "moon", "star", "balloon", "kite"),
-    ("hill", "mountain", "grass", "sand", "snow", "street"),
-    ("tree", "bush", "blossom", "fence", "rock"),
-)
-"""The surroundings: above, below, and standing about. The last three kinds."""
-
-N_KINDS: Final = len(TELLING) + len(AROUND)
-
-
-def _kinds(regions: Tensor) -> Tensor:
-    """Maps of regions, uint8 of any shape, as maps of kinds."""
-    kind_of = {name: i + 1 for i, name in enumerate(TELLING)}
-    for i, group in enumerate(AROUND):
-        kind_of |= dict.fromkeys(group, len(TELLING) + i + 1)
-    table = torch.tensor([0, *(kind_of[name] for name in REGIONS)], dtype=torch.uint8)
-    return table.to(regions.device)[regions.int()]
-
-
-def channel_kinds(n_channels: int) -> Tensor:
-    """For each of a layer's channels the kind that it is bound to, [C], 1..N_KINDS: two of three
-    channels show parts and cues, in turn; the third shows what lies around."""
-    telling = itertools.cycle(range(1, len(TELLING) + 1))
-    around = itertools.cycle(range(len(TELLING) + 1, N_KINDS + 1))
-    return torch.tensor([next(around if i % 3 == 2 else telling) for i in range(n_channels)])
-
-
-def _importance(kinds: Tensor) -> Tensor:
-    """What a pixel of each kind counts in the loss, [N_KINDS + 1], with mean 1 over all pixels.
-
-    A kind's pixels count the more the rarer it is, by the fourth root: else a wheel is hardly
-    worth learning beside the sky, and with more than that, light spills over from small parts.
-    """
-    counts = torch.bincount(kinds.flatten(), minlength=N_KINDS + 1).float()
-    frequency = counts / counts.sum()
-    importance = frequency.clamp(min=1 / kinds.numel()) ** -_RARE
-    return importance / (importance * frequency).sum()
-
-
-def _misbound_layers(network: Plain10, x: Tensor, shown: Tensor, importance: Tensor) -> Tensor:
-    """`_misbound` of the layers of the last two blocks, their mean.
-
-    shown: uint8 [B, side, side], the kind of each pixel of x, or of x at twice its size.
-    """
-    misbound = []
-    for module in network.features:
-        x = module(x)
-        if isinstance(module, nn.ReLU) and x.shape[1] >= WIDTHS[-2][0]:
-            step = shown.shape[1] // x.shape[2]
-            misbound.append(
-                _misbound(x, shown[:, step // 2 :: step, step // 2 :: step], importance)
-            )
-    return torch.stack(misbound).mean()
-
-
-def _misbound(maps: Tensor, shown: Tensor, importance: Tensor) -> Tensor:
-    """How badly maps [B, C, H, W], >= 0, show the kind that each channel is bound to, mean over the
-    pixels of `shown` [B, H, W], each with the importance of its kind.
-
-    A pixel's light, summed over the channels of a kind, says how much it is held to be of that
-    kind; a constant amount, _NOTHING, says that it is of none. The loss is the cross-entropy of the
-    shares that the square roots of these have in their sum. So a channel loses as much by light
-    outside its region as it gains by light inside; the root makes sure of that, since light then
-    goes with the square of a kind's probability. _FAINT keeps the logarithm finite.
-
-    Zhang, Wu and Zhu 2018 ("Interpretable Convolutional Neural Networks") bind a unit to a part,
-    too; they leave open which one, while we know where each is.
-    """
-    kind = channel_kinds(maps.shape[1]).to(maps.device)
-    light = maps.new_zeros((maps.shape[0], N_KINDS + 1, *maps.shape[2:]))
-    light[:, 0] = _NOTHING
-    light = light.index_add(1, kind, maps)
-    confused = nn.functional.cross_entropy(
-        torch.log(light + _FAINT) / 2, shown.long(), reduction="none"
-    )
-    return (confused * importance[shown.int()]).mean()
 
 
 # --- telling the class from it
@@ -274,7 +187,7 @@ def _fit_classifier(
     and not from a few pixels of an eye, blown up.
     """
     means = _pooled(network.to(device), pictures.pixels, device).cpu()
-    inputs = means * (channel_kinds(means.shape[1]) <= len(TELLING))
+    inputs = means * (binding.channel_kinds(means.shape[1]) <= len(binding.TELLING))
     unit = means.std(dim=0).mean()
     weight, bias = fit_evidence(inputs / unit, pictures.answers, len(CLASSES), ridge)
     network.cpu()

@@ -12,7 +12,7 @@ import torch
 
 from app.explain import load_network
 from app.explain.plain import Plain10
-from app.picturebook import training
+from app.picturebook import binding, training
 from app.picturebook.datasets import TIED, draw_pictures, recipes
 from app.picturebook.scenes import Recipe, draw_scene
 from app.picturebook.training import Pictures, Settings, measure, predict, train
@@ -101,7 +101,7 @@ def test_training_learns_and_gives_the_same_weights_from_the_same_seed(small_pic
     assert not torch.equal(network.features[0].weight, other.features[0].weight)
 
 
-N_KINDS = training.N_KINDS
+N_KINDS = binding.N_KINDS
 EVENLY = torch.ones(N_KINDS + 1)
 
 
@@ -109,7 +109,7 @@ def test_misbinding_worked_out_by_hand():
     # Four pixels of the first kind and one that nobody named. Shares go with the square roots of
     # light: of "nothing" 2, of a dark kind 0, and 0.05 to each.
     shown = torch.tensor([[[1, 1, 1, 1, 0]]], dtype=torch.uint8)
-    first = training.channel_kinds(64) == 1
+    first = binding.channel_kinds(64) == 1
     n_first = int(first.sum())
     dark = torch.zeros(1, 64, 1, 5)
     bound, elsewhere = dark.clone(), dark.clone()
@@ -122,15 +122,15 @@ def test_misbinding_worked_out_by_hand():
 
     all_dark = nothing + N_KINDS * faint
     one_lit = nothing + lit + (N_KINDS - 1) * faint
-    assert training._misbound(dark, shown, EVENLY) == mean(faint / all_dark, nothing / all_dark)
-    assert training._misbound(bound, shown, EVENLY) == mean(lit / one_lit, nothing / all_dark)
-    assert training._misbound(elsewhere, shown, EVENLY) == mean(faint / all_dark, nothing / one_lit)
+    assert binding.misbound(dark, shown, EVENLY) == mean(faint / all_dark, nothing / all_dark)
+    assert binding.misbound(bound, shown, EVENLY) == mean(lit / one_lit, nothing / all_dark)
+    assert binding.misbound(elsewhere, shown, EVENLY) == mean(faint / all_dark, nothing / one_lit)
 
 
 def test_rare_kinds_count_more_and_a_pixel_counts_one_on_average():
     kinds = torch.tensor([[1] * 16 + [2]], dtype=torch.uint8)
 
-    importance = training._importance(kinds)
+    importance = binding.kind_importance(kinds)
 
     # Sixteen times as rare: the fourth root of 16 is 2.
     assert importance[2] / importance[1] == pytest.approx(2, rel=1e-5)
@@ -139,21 +139,21 @@ def test_rare_kinds_count_more_and_a_pixel_counts_one_on_average():
 
 @pytest.mark.parametrize("n_channels", [64, 96])
 def test_every_kind_has_a_channel_and_a_third_show_what_lies_around(n_channels):
-    kinds = training.channel_kinds(n_channels).tolist()
+    kinds = binding.channel_kinds(n_channels).tolist()
 
     assert set(kinds) == set(range(1, N_KINDS + 1))
-    around = [kind for kind in kinds if kind > len(training.TELLING)]
+    around = [kind for kind in kinds if kind > len(binding.TELLING)]
     assert len(around) == n_channels // 3
 
 
 def test_every_region_is_of_one_kind_and_surroundings_are_of_the_last_three():
-    kinds = training._kinds(torch.arange(len(REGIONS) + 1, dtype=torch.uint8)).tolist()
+    kinds = binding.to_kinds(torch.arange(len(REGIONS) + 1, dtype=torch.uint8)).tolist()
 
     assert kinds[0] == 0
     for name, kind in zip(REGIONS, kinds[1:], strict=True):
-        assert (kind > len(training.TELLING)) == (name in SURROUNDINGS)
-    telling = [kind for kind in kinds[1:] if kind <= len(training.TELLING)]
-    assert sorted(telling) == list(range(1, len(training.TELLING) + 1))
+        assert (kind > len(binding.TELLING)) == (name in SURROUNDINGS)
+    telling = [kind for kind in kinds[1:] if kind <= len(binding.TELLING)]
+    assert sorted(telling) == list(range(1, len(binding.TELLING) + 1))
 
 
 def test_training_brings_channels_to_their_kinds(small_pictures):
@@ -162,8 +162,8 @@ def test_training_brings_channels_to_their_kinds(small_pictures):
         network, _ = train(small_pictures, settings, CPU)
         with torch.no_grad():
             seen = training._seen(small_pictures.pixels, CPU)
-            kinds = training._kinds(small_pictures.regions)
-            return training._misbound_layers(network, seen, kinds, EVENLY)
+            kinds = binding.to_kinds(small_pictures.regions)
+            return binding.misbound_layers(network, seen, kinds, EVENLY)
 
     assert misbound(20) < 0.8 * misbound(1)
 
@@ -172,7 +172,7 @@ def test_classifier_reads_parts_and_cues_only_and_nothing_speaks_against(small_p
     network, _ = train(small_pictures, Settings(epochs=2, small_epochs=0, batch_size=10), CPU)
 
     weight = network.classifier.weight.detach()
-    around = training.channel_kinds(96) > len(training.TELLING)
+    around = binding.channel_kinds(96) > len(binding.TELLING)
     assert not weight[:, around].any()
     assert (weight >= 0).all()
     assert weight.any()
