@@ -70,7 +70,6 @@ class Case:
     METHODS."""
 
     scene: Scene
-    said: str
     clusters: dict[str, tuple[ClusterMap, ...]]
     located: dict[str, dict[str, float]] = field(default_factory=dict)
 
@@ -164,7 +163,7 @@ def explain(network: Network, recipe: Recipe, clusterer: str, rng: np.random.Gen
         choose_target=lambda logits: int(logits.argmax()),
         layers=EXPLAINED_LAYERS,
     )
-    case = Case(scene, network.classes[features.target], {})
+    case = Case(scene, {})
     masks = candidate_masks(scene)
     for layer in features.layers:
         percent = layer.percent

@@ -41,16 +41,14 @@ def ask_all(session: Session, study: Study) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _TypedLabel:
-    """A label with the circumstances in which it was typed."""
+class _Typed:
+    """A label's row, and the round in which it was typed."""
 
     id: int
-    map_id: UUID
+    label: TypedLabel
     round_id: UUID
     reveal_index: int
     right: bool
-    text: str
-    guessed: str
 
 
 def group_class(
@@ -75,9 +73,7 @@ def group_class(
     else:
         image_class.has_new_labels = False
     typed = _typed_labels(session, class_id, simulated=simulated)
-    found = get_recipe(recipe)(
-        [TypedLabel(label.text, label.guessed, label.map_id) for label in typed], embed=embed
-    )
+    found = get_recipe(recipe)([one.label for one in typed], embed=embed)
     names = sorted({name for name in found if name is not None})
     ids = _store_concepts(session, class_id, names, simulated=simulated)
     concepts = [None if name is None else ids[name] for name in found]
@@ -93,7 +89,7 @@ def made_by(embed: Embedder, recipe: str) -> dict[str, Any]:
     return {**{p: version(p) for p in packages}, "method": recipe, "sentence_model": embed.name}
 
 
-def _typed_labels(session: Session, class_id: int, *, simulated: bool) -> list[_TypedLabel]:
+def _typed_labels(session: Session, class_id: int, *, simulated: bool) -> list[_Typed]:
     rows = session.execute(
         select(
             Label.id,
@@ -113,14 +109,12 @@ def _typed_labels(session: Session, class_id: int, *, simulated: bool) -> list[_
         .order_by(Label.id)
     )
     return [
-        _TypedLabel(
+        _Typed(
             id=row.id,
-            map_id=row.cluster_map_id,
+            label=TypedLabel(row.text, row.name, row.cluster_map_id),
             round_id=row.round_id,
             reveal_index=row.reveal_index,
             right=row.status == "won",
-            text=row.text,
-            guessed=row.name,
         )
         for row in rows
     ]
@@ -144,7 +138,7 @@ def _store_concepts(
 
 
 def _store_memberships(
-    session: Session, typed: Sequence[_TypedLabel], concepts: Sequence[int | None]
+    session: Session, typed: Sequence[_Typed], concepts: Sequence[int | None]
 ) -> None:
     changes = [
         {"id": label.id, "concept_id": concept}
@@ -157,20 +151,20 @@ def _store_memberships(
 def _store_scores(
     session: Session,
     class_id: int,
-    typed: Sequence[_TypedLabel],
+    typed: Sequence[_Typed],
     concepts: Sequence[int | None],
     *,
     simulated: bool,
 ) -> None:
     scores = score_concepts(
         GivenConcept(
-            map_id=label.map_id,
-            round_id=label.round_id,
+            map_id=one.label.map_id,
+            round_id=one.round_id,
             concept=concept,
-            reveal_index=label.reveal_index,
-            right=label.right,
+            reveal_index=one.reveal_index,
+            right=one.right,
         )
-        for label, concept in zip(typed, concepts, strict=True)
+        for one, concept in zip(typed, concepts, strict=True)
         if concept is not None
     )
     values = [
