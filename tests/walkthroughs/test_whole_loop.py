@@ -261,10 +261,13 @@ def test_whole_loop(
     shoot(researcher, "6-explanation-desktop")
     n_maps = researcher.locator("article.mapcard").count()
     researcher.get_by_role("link", name="Whole layer").click()
+    # Counting does not wait, so the page must be there to its end.
+    researcher.wait_for_url("**?merge=all")
     n_layers = researcher.locator("section.layer").count()
     expect(researcher.locator("article.mapcard")).to_have_count(n_layers)
     assert n_maps > n_layers
     researcher.get_by_role("link", name="Joined by word").click()
+    researcher.wait_for_url("**?merge=labels")
     assert n_layers <= researcher.locator("article.mapcard").count() <= n_maps
     researcher.set_viewport_size({"width": 360, "height": 740})
     shoot(researcher, "7-explanation-phone")
