@@ -1,6 +1,7 @@
 """The tables. Importing this package knows them all, as the migrations need."""
 
 from app.models.accounts import Player
+from app.models.audit import AuditEntry
 from app.models.base import Base
 from app.models.explanations import ClusterMap, KnownAnswer, LayerExplanation, LocalExplanation
 from app.models.labels import Concept, ConceptScore, Label
@@ -8,6 +9,7 @@ from app.models.rounds import PointsEntry, Round
 from app.models.studies import Image, Layer, Network, Study, StudyClass
 
 __all__ = [
+    "AuditEntry",
     "Base",
     "ClusterMap",
     "Concept",
