@@ -280,7 +280,7 @@ def play_round(
 ) -> tuple[Guess | None, int]:
     """The guess, None for a resignation, and the reveal index at which it came."""
     for index in range(LAST_REVEAL_INDEX + 1):
-        decision = player.decide(sights[index], list(CLASSES), index, rng, class_name=class_name)
+        decision = player.decide(sights[: index + 1], list(CLASSES), rng, class_name=class_name)
         if not isinstance(decision, Reveal):
             return (decision if isinstance(decision, Guess) else None), index
     return None, LAST_REVEAL_INDEX

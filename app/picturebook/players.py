@@ -200,7 +200,7 @@ _STRANGE_PART: Final = 0.02
 _STRANGE_LOOK: Final = 0.005
 # Whoever has made out nothing but sky or grass at the end names it as often as they give up.
 _GIVES_UP_ON_SURROUNDINGS: Final = 0.5
-# A label is for something that takes a fair part of the light.
+# A label is for something that takes, or took at an earlier look, a fair part of the light.
 _WORTH_A_LABEL: Final = 0.08
 
 _LOOK_ALIKES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -262,37 +262,41 @@ _LOOK_ALIKES: Final[Mapping[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Impression:
-    """What a player takes a visible region for. told_apart: they know of which class it is."""
+    """What a player takes a visible region for. told_apart: they know of which class it is.
+    prominence: the largest share, 0..1, of all that was lit that it has had at any look so far."""
 
     seen: Seen
     region: str
     told_apart: bool
+    prominence: float
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatedPlayer:
-    """A player of these traits. It has no memory: each look is judged by itself."""
+    """A player of these traits. What was prominent at an earlier look of the round is remembered;
+    else each look is judged by itself."""
 
     traits: PlayerTraits
 
     def decide(
         self,
-        sight: Sight,
+        looks: Sequence[Sight],
         choices: Sequence[str],
-        reveal_index: int,
         rng: np.random.Generator,
         *,
         class_name: str,
     ) -> Decision:
-        """What the player does at this look. The same numbers from `rng` give the same decision.
+        """What the player does. The same numbers from `rng` give the same decision.
 
+        looks: what there was to see at each reveal index up to the present one, which is last.
         choices: the classes to choose from. class_name: how the parts look, since a car's body does
         not look like a bird's. It matters only through regions that are visible and recognised:
         whoever sees nothing gets nothing from it.
         """
         if rng.random() >= self.traits.honesty:
             return _spite(choices, rng)
-        impressions = self._impressions(sight, class_name, rng)
+        reveal_index = len(looks) - 1
+        impressions = self._impressions(looks, class_name, rng)
         is_last = reveal_index >= LAST_REVEAL_INDEX
         if not impressions:
             return Resign() if is_last else Reveal()
@@ -313,18 +317,23 @@ class SimulatedPlayer:
     # --- what it makes out
 
     def _impressions(
-        self, sight: Sight, class_name: str, rng: np.random.Generator
+        self, looks: Sequence[Sight], class_name: str, rng: np.random.Generator
     ) -> list[_Impression]:
-        noticed = [
-            seen
-            for seen in sight.regions
-            if seen.area >= _SLIVER_AREA and seen.share_of_lit >= _SLIVER_SHARE_OF_LIT
+        """What is made out at the last look, the most prominent first."""
+        prominence: dict[str, float] = {}
+        for sight in looks:
+            for seen in sight.regions:
+                prominence[seen.region] = max(prominence.get(seen.region, 0), seen.share_of_lit)
+        found = [
+            self._impression(seen, prominence[seen.region], class_name, rng)
+            for seen in looks[-1].regions
+            if seen.area >= _SLIVER_AREA and prominence[seen.region] >= _SLIVER_SHARE_OF_LIT
         ]
-        found = [self._impression(seen, class_name, rng) for seen in noticed]
-        return [impression for impression in found if impression is not None]
+        made_out = [impression for impression in found if impression is not None]
+        return sorted(made_out, key=lambda impression: -impression.prominence)
 
     def _impression(
-        self, seen: Seen, class_name: str, rng: np.random.Generator
+        self, seen: Seen, prominence: float, class_name: str, rng: np.random.Generator
     ) -> _Impression | None:
         skill = self.traits.skill
         visible = 1 - exp(-seen.area / _between(_KNOWN_AREA, skill))
@@ -332,9 +341,10 @@ class SimulatedPlayer:
             look = 1 - exp(-seen.area / _TOLD_APART_AREA)
             told_apart = rng.random() < _MOST_TOLD_APART * skill * look
             is_part = seen.region in CLASSES[class_name]
-            return _Impression(seen, seen.region, told_apart=bool(told_apart and is_part))
+            return _Impression(seen, seen.region, bool(told_apart and is_part), prominence)
         if rng.random() < _MISTAKEN_SHARE:
-            return _Impression(seen, str(rng.choice(_LOOK_ALIKES[seen.region])), told_apart=False)
+            alike = str(rng.choice(_LOOK_ALIKES[seen.region]))
+            return _Impression(seen, alike, told_apart=False, prominence=prominence)
         return None
 
     # --- what it types
@@ -350,8 +360,8 @@ class SimulatedPlayer:
             n_labels = int(rng.integers(0, 2))
         else:
             n_labels = int(rng.choice([1, 2, 3], p=[0.4, 0.4, 0.2]))
-        largest, *others = impressions
-        worth = [largest, *(i for i in others if i.seen.share_of_lit >= _WORTH_A_LABEL)]
+        first, *others = impressions
+        worth = [first, *(i for i in others if i.prominence >= _WORTH_A_LABEL)]
         labels = [
             self._label(impression, _speaks_of(impression, guessed, class_name, rng), rng)
             for impression in worth[:n_labels]

@@ -140,9 +140,8 @@ class Simulation:
         n_looks = 0
         while True:
             decision = member.simulated.decide(
-                self._look(round_, recipe),
+                [self._look(round_, recipe, step) for step in range(round_.reveal_index + 1)],
                 list(self._class_ids),
-                round_.reveal_index,
                 rng,
                 class_name=recipe.class_name,
             )
@@ -167,13 +166,13 @@ class Simulation:
                     from_index=round_.reveal_index,
                 )
 
-    def _look(self, round_: Round, recipe: Recipe) -> Sight:
-        """What is to be seen at the step that the round has reached: the same for whoever is dealt
+    def _look(self, round_: Round, recipe: Recipe, reveal_index: int) -> Sight:
+        """What is to be seen at a step that the round has reached: the same for whoever is dealt
         the map, so it is drawn for the first of them only."""
-        step = round_.cluster_map_id, round_.reveal_index
+        step = round_.cluster_map_id, reveal_index
         sight = self._sights.get(step)
         if sight is None:
-            shown = rounds.picture(self._storage, round_, reveal_index=round_.reveal_index)
+            shown = rounds.picture(self._storage, round_, reveal_index=reveal_index)
             region_map = self._region_map(round_.cluster_map.image, recipe)
             sight = self._sights[step] = see(_decode(shown), region_map)
         return sight

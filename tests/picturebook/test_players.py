@@ -60,8 +60,10 @@ def decide(
     seed: int = 0,
     choices: Sequence[str] = CHOICES,
 ) -> Decision:
+    """At this sight, after looks that showed nothing."""
+    looks = [NOTHING] * reveal_index + [sight]
     rng = np.random.default_rng(seed)
-    return SimulatedPlayer(traits).decide(sight, choices, reveal_index, rng, class_name=class_name)
+    return SimulatedPlayer(traits).decide(looks, choices, rng, class_name=class_name)
 
 
 def many(
@@ -291,6 +293,23 @@ class TestTyping:
             assert order in ([], ["body"], ["wheel"], ["body", "wheel"])
             n_both += len(order) == 2
         assert n_both > 50
+
+    def test_what_the_first_look_was_about_is_remembered(self) -> None:
+        """A mark alone at first, then more and more grass around it."""
+        first, last = sight_of(("mark", 1.2)), sight_of(("grass", 28), ("mark", 1.2))
+        decisions = [
+            SimulatedPlayer(FLAWLESS).decide(
+                [at_first, *[last] * LAST_REVEAL_INDEX],
+                CHOICES,
+                np.random.default_rng(seed),
+                class_name="bird",
+            )
+            for at_first in (first, NOTHING)
+            for seed in range(200)
+        ]
+        remembered, not_known = decisions[:200], decisions[200:]
+        assert naming(remembered, "bird", "mark") > 0.9 * share(remembered, Guess) > 0
+        assert naming(not_known, "bird", "mark") == 0
 
     def test_one_to_three_labels(self) -> None:
         sight = sight_of(("body", 4), ("wheel", 3), ("window", 2), ("bumper", 1))
