@@ -17,7 +17,8 @@ from app.infra.errors import AppError, InvalidInputError
 from app.infra.settings import get_settings
 from app.infra.workers import worker_running
 from app.installation import Installation, create_from_folder, installation
-from app.services import exports, labels, studies
+from app.services import accounts, exports, labels, studies
+from app.services.accounts import Role
 from app.services.simulation import Simulation
 from app.terminal import console, progress_bar, watch_computing
 
@@ -30,6 +31,8 @@ study_app = typer.Typer(help="Make studies and watch them compute.", no_args_is_
 app.add_typer(study_app, name="study")
 labels_app = typer.Typer(help="Labels in files of your own.", no_args_is_help=True)
 app.add_typer(labels_app, name="labels")
+user_app = typer.Typer(help="People who can sign in.", no_args_is_help=True)
+app.add_typer(user_app, name="user")
 
 NetworkOption = Annotated[
     str, typer.Option(help="A classifier of torchvision, timm:NAME, or a description file (JSON).")
@@ -186,6 +189,9 @@ def study_create(
     layers: LayersOption = None,
     clusterer: ClustererOption = "fast",
     seed: SeedOption = 0,
+    owner: Annotated[
+        str | None, typer.Option(help="Whose it is, by account name. Default: the admins'.")
+    ] = None,
     wait: Annotated[bool, typer.Option(help="Stay until all pictures are computed.")] = True,
 ) -> None:
     """Make a study of a folder of photos and compute its cluster maps."""
@@ -200,6 +206,7 @@ def study_create(
             layers=_split(layers),
             clusterer=clusterer,
             seed=seed,
+            owner=owner,
             on_message=console.print,
         )
         if wait:
@@ -381,6 +388,41 @@ def export(
             return
         write_whole(out, to_jsonl(rows))
         console.print(f"written: {out}")
+
+
+@user_app.command("create")
+def user_create(
+    name: Annotated[str, typer.Argument(help="Name to sign in with.")],
+    admin: Annotated[bool, typer.Option("--admin", help="Sees all, decides about people.")] = False,
+    researcher: Annotated[bool, typer.Option("--researcher", help="Makes studies.")] = False,
+) -> None:
+    """Make an account. Asks for the password, or reads it from standard input."""
+    role: Role = "admin" if admin else "researcher" if researcher else "player"
+    password = _read_password()
+    with installation() as inst, inst.transaction() as session:
+        accounts.create(session, name=name, password=password, role=role)
+    console.print(f"{name} can sign in, as {role}")
+
+
+@user_app.command("password")
+def user_password(
+    name: Annotated[str, typer.Argument(help="Name of the account.")],
+) -> None:
+    """Set a password and sign the account out everywhere. Asks for it, or reads standard input."""
+    password = _read_password()
+    with installation() as inst, inst.transaction() as session:
+        accounts.set_password(session, accounts.find(session, name), password)
+    console.print("The new password is set")
+
+
+def _read_password() -> str:
+    """Not an option: the command line is there for every user of the machine to see."""
+    if sys.stdin.isatty():
+        password: str = typer.prompt(
+            "Password", hide_input=True, confirmation_prompt=True, err=True
+        )
+        return password
+    return sys.stdin.readline().rstrip("\r\n")
 
 
 @app.command("migrate")

@@ -9,9 +9,11 @@ import sys
 import webbrowser
 from pathlib import Path
 
+from sqlalchemy.orm import Session
+
 from app.infra.embedded import Embedded
-from app.infra.errors import ConflictError, InvalidInputError
-from app.infra.security import studio_key
+from app.infra.errors import ConflictError, InvalidInputError, NotFoundError
+from app.infra.security import keyed_digest
 from app.infra.settings import Settings, get_settings
 from app.infra.supervisor import (
     Interrupts,
@@ -20,10 +22,12 @@ from app.infra.supervisor import (
     worker_command,
 )
 from app.installation import Installation, create_from_folder, open_installation
+from app.models import Account
 from app.picturebook.datasets import demo_recipes
 from app.picturebook.files import write_pictures
 from app.picturebook.networks import BIASED_NETWORK, EXPLAINED_LAYERS
-from app.services import studies
+from app.services import accounts, studies
+from app.services.accounts import Role
 from app.terminal import console, progress_bar, watch_computing
 
 DEFAULT_NETWORK = "vgg16"  # the paper's
@@ -131,10 +135,10 @@ def _serve(
 ) -> None:
     host = _reachable(inst.settings.host)
     address = f"http://{f'[{host}]' if ':' in host else host}:{inst.settings.port}"
-    # The studio shows what players must not see; whoever has its link may enter. The web server
-    # makes the same key of the same secret.
-    key = studio_key(inst.settings.secret())
-    console.print(f"Studio: {address}/studio/enter?key={key}")
+    passwords = _make_sign_ins(inst)
+    console.print(f"Sign in at {address}/sign-in; players need not. Who is there for you to try:")
+    for name, password in passwords.items():
+        console.print(f"  {name:<12}{password or 'with the password that you have set'}")
     if photos is not None:
         slug = _make_study(inst, photos, network or DEFAULT_NETWORK)
         watch_computing(inst, slug, check=supervisor.check)
@@ -146,6 +150,31 @@ def _serve(
     if open_browser and _has_screen():
         webbrowser.open(f"{address}/play")
     supervisor.watch()
+
+
+def _make_sign_ins(inst: Installation) -> dict[str, str | None]:
+    """An account for each role, named after it, with its password; None where that is another one
+    by now.
+
+    Passwords come from the installation's secret, so that every start can print them, and nobody
+    knows those of another installation.
+    """
+    roles: tuple[Role, ...] = ("player", "researcher", "admin")
+    found: dict[str, str | None] = {}
+    for role in roles:
+        digest = keyed_digest(inst.settings.secret(), "demo password", role)
+        password = "-".join(digest[i : i + 4] for i in (0, 4, 8, 12))
+        # It is there from the last start, where the name is taken.
+        with inst.transaction() as session, contextlib.suppress(ConflictError):
+            accounts.create(session, name=role, password=password, role=role)
+        with inst.transaction() as session:
+            try:
+                accounts.check_password(session, name_or_email=role, password=password)
+            except accounts.WrongPasswordError:
+                found[role] = None
+            else:
+                found[role] = password
+    return found
 
 
 def _wants_picture_book(inst: Installation) -> bool:
@@ -188,15 +217,33 @@ def _make_study(
     with inst.transaction() as session:
         found = next((s for s in studies.list_all(session) if s.slug == known.get(key)), None)
         if found is not None:
+            if found.owner_id is None:
+                found.owner = _owner(session)
             studies.resume(session, found)
             return found.slug
+    with inst.transaction() as session:
+        owner = _owner(session)
     create_from_folder(
-        inst, name=name, photos=photos, network=network, layers=layers, on_message=console.print
+        inst,
+        name=name,
+        photos=photos,
+        network=network,
+        layers=layers,
+        owner=owner.name if owner else None,
+        on_message=console.print,
     )
     with inst.transaction() as session:
         slug = studies.find(session, name).slug
     known_file.write_text(json.dumps({**known, key: slug}, indent=1))
     return slug
+
+
+def _owner(session: Session) -> Account | None:
+    """Whose the demo's study is: the researcher's, unless there is none any more."""
+    try:
+        return accounts.find(session, "researcher")
+    except NotFoundError:
+        return None
 
 
 def _has_screen() -> bool:

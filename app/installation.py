@@ -78,16 +78,18 @@ def create_from_folder(
     layers: list[str] | None = None,
     clusterer: str = "fast",
     seed: int = 0,
+    owner: str | None = None,
     on_message: Callable[[str], None],
 ) -> None:
     """A study from a folder with one sub-folder per class; its explanations are asked for.
 
     Pictures go in class by class, each class in its own transaction, so that a large folder is
     being computed while the rest is still read. When that was interrupted, the same call goes on
-    where it stopped; ConflictError when the name belongs to another study.
+    where it stopped; ConflictError when the name belongs to another study. owner: the name of an
+    account; without one the study is the admins'.
     """
     from app.explain.layers import choose_layers
-    from app.services import networks, studies
+    from app.services import accounts, networks, studies
 
     folders = studies.class_folders(photos)
     with inst.transaction() as session:
@@ -103,6 +105,7 @@ def create_from_folder(
             layers=[(place.name, place.n_channels) for place in chosen],
             clusterer=clusterer,
             seed=seed,
+            owner=accounts.find(session, owner) if owner else None,
             or_continue=True,
         )
     max_bytes = inst.settings.max_picture_mb * 1_000_000

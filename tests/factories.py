@@ -1,10 +1,12 @@
 """Rows and stored files for tests, with as little as a test has to say."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import count
 from uuid import uuid4
 
 import numpy as np
+from argon2 import PasswordHasher
 from numpy.typing import NDArray
 from PIL import Image as Picture
 from PIL import ImageDraw
@@ -13,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from app.infra.storage import Storage
 from app.models import (
+    Account,
     ClusterMap,
     Image,
     Layer,
@@ -26,6 +29,10 @@ from app.services.drawing import VIEW_PX, to_jpeg
 from app.services.players import create_guest
 
 _numbers = count(1)
+
+PASSWORD = "correct horse battery"
+# Verifying takes what the hash says, so tests that sign in do not wait for 64 MiB each time.
+_PASSWORD_HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
 
 
 def make_network(session: Session, *, classes: Sequence[str] = ("boat", "kite")) -> Network:
@@ -50,6 +57,7 @@ def make_study(
     classes: Sequence[str] = ("boat", "kite"),
     layers: Sequence[tuple[str, int]] = (("layer3", 256), ("layer4", 512)),
     status: str = "open",
+    owner: Account | None = None,
 ) -> Study:
     """An open study without pictures."""
     name = name or f"Study {next(_numbers)}"
@@ -60,6 +68,7 @@ def make_study(
         clusterer="paper",
         seed=0,
         status=status,
+        owner=owner,
         classes=[StudyClass(name=c, position=i) for i, c in enumerate(classes)],
         layers=[Layer(name=n, n_channels=c, position=i) for i, (n, c) in enumerate(layers)],
     )
@@ -170,3 +179,19 @@ def maps_of(session: Session, image: Image) -> list[ClusterMap]:
 
 def make_player(session: Session) -> Player:
     return create_guest(session)[0]
+
+
+def make_account(
+    session: Session, name: str | None = None, *, role: str = "player", email: str | None = None
+) -> Account:
+    """An account with `PASSWORD`, and its player."""
+    account = Account(
+        name=name or f"someone{next(_numbers)}",
+        email=email,
+        password_hash=_PASSWORD_HASH,
+        role=role,
+        player=Player(kind="account", last_seen_at=datetime.now(UTC)),
+    )
+    session.add(account)
+    session.flush()
+    return account

@@ -1,5 +1,6 @@
 """The command line as a person types it: what it writes, what it says, its exit status."""
 
+import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from app.infra.db import make_engine, session_factory
 from app.infra.settings import get_settings
 from app.infra.storage import Storage
 from app.picturebook.scenes import Recipe
-from app.services import labels
+from app.services import accounts, labels, studies
 from app.services.simulation import Simulation
 from tests.scene_study import add_scene, make_scene_study
 
@@ -194,6 +195,71 @@ class TestStudies:
             "--no-wait",
         )
         assert layerplay("study", "list").out == "Mine\tcomputing\t0/9 pictures\n"
+
+
+class TestUsers:
+    def said(self, monkeypatch: pytest.MonkeyPatch, password: str) -> None:
+        """What stands at the other end of standard input."""
+        monkeypatch.setattr("sys.stdin", io.StringIO(f"{password}\n"))
+
+    @pytest.mark.parametrize(
+        ("options", "role"),
+        [([], "player"), (["--researcher"], "researcher"), (["--admin"], "admin")],
+    )
+    def test_an_account_of_each_role(
+        self,
+        layerplay: Layerplay,
+        home: Path,
+        database: str,
+        monkeypatch: pytest.MonkeyPatch,
+        options: list[str],
+        role: str,
+    ) -> None:
+        self.said(monkeypatch, "correct horse battery")
+        answer = layerplay("user", "create", "Ada", *options)
+        assert (answer.status, answer.err) == (0, f"Ada can sign in, as {role}")
+        self.said(monkeypatch, "another horse battery")
+        assert layerplay("user", "password", "ada").status == 0
+        engine = make_engine(database)
+        with session_factory(engine)() as session:
+            account = accounts.check_password(
+                session, name_or_email="Ada", password="another horse battery"
+            )
+            assert account.role == role
+        engine.dispose()
+
+    def test_what_cannot_be_is_answered_in_one_sentence(
+        self, layerplay: Layerplay, home: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for command, password, message in (
+            (("create", "Ada"), "short", "10 to 200 characters"),
+            (("create", "a b"), "correct horse battery", "3 to 30 letters"),
+            (("password", "Ada"), "correct horse battery", "no account named “Ada”"),
+        ):
+            self.said(monkeypatch, password)
+            answer = layerplay("user", *command)
+            assert answer.status == 1
+            assert message in answer.err
+
+    def test_a_study_belongs_to_whom_one_says(
+        self,
+        layerplay: Layerplay,
+        home: Path,
+        database: str,
+        drawn_photos: Path,
+        toy_network: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        create = ("study", "create", "Mine", "--photos", drawn_photos, "--network", toy_network)
+        assert "no account" in layerplay(*create, "--no-wait", "--owner", "Ada").err
+        self.said(monkeypatch, "correct horse battery")
+        layerplay("user", "create", "Ada", "--researcher")
+        assert layerplay(*create, "--no-wait", "--owner", "Ada").status == 0
+        engine = make_engine(database)
+        with session_factory(engine)() as session:
+            study = studies.find(session, "Mine")
+            assert study.owner_id == accounts.find(session, "Ada").id
+        engine.dispose()
 
 
 class EachItself:

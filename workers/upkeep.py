@@ -4,7 +4,7 @@ import redis
 
 from app.infra.queue import enqueue
 from app.infra.settings import get_settings
-from app.services import labels, studies
+from app.services import accounts, labels, studies
 from workers.celery_app import celery_app
 from workers.context import task_transaction
 
@@ -16,6 +16,7 @@ def ask_again() -> None:
     While a queue holds jobs nothing is lost, and asking again would only fill it with doubles.
     """
     with task_transaction() as session:
+        accounts.forget_expired(session)
         if _is_empty("explanations"):
             for study in studies.list_all(session):
                 if study.status == "computing":

@@ -37,3 +37,19 @@ class InvalidInputError(AppError):
     """What was sent cannot be used as it is."""
 
     status = 422
+
+
+class SignInNeededError(AppError):
+    """Only somebody who is signed in may do this."""
+
+    status = 401
+
+
+class TooManyError(AppError):
+    """This was tried too often. wait_s: seconds until it may be tried again."""
+
+    status = 429
+
+    def __init__(self, message: str, *, wait_s: int) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s

@@ -1,8 +1,43 @@
-"""Tokens, signatures and pseudonyms."""
+"""Passwords, tokens, signatures and pseudonyms."""
 
 import hashlib
 import hmac
 import secrets
+from functools import cache
+from threading import BoundedSemaphore
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+_hasher = PasswordHasher()  # argon2id with RFC 9106's second parameters: 64 MiB, 3 passes
+# Each hashing holds 64 MiB: without a bound, a crowd at the door would use up the memory.
+_hashing = BoundedSemaphore(4)
+
+
+def hash_password(password: str) -> str:
+    """The argon2id hash of a password, with its salt and parameters."""
+    with _hashing:
+        return _hasher.hash(password)
+
+
+def is_password(password: str, hashed: str | None) -> bool:
+    """Whether this is the password that was hashed. Without a hash it is not, after as long a time:
+    how long an answer takes must not tell whether there is such an account."""
+    with _hashing:
+        try:
+            return _hasher.verify(hashed or _nobodys_hash(), password) and hashed is not None
+        except (VerificationError, InvalidHashError):
+            return False
+
+
+def is_outdated(hashed: str) -> bool:
+    """Whether a hash was made with parameters that are no longer ours."""
+    return _hasher.check_needs_rehash(hashed)
+
+
+@cache
+def _nobodys_hash() -> str:
+    return _hasher.hash(new_token())
 
 
 def new_token() -> str:
@@ -26,8 +61,3 @@ def keyed_digest(secret: bytes, purpose: str, value: str) -> str:
 def same(a: str, b: str) -> bool:
     """Comparison that takes the same time wherever two strings differ."""
     return hmac.compare_digest(a.encode(), b.encode())
-
-
-def studio_key(secret: bytes) -> str:
-    """The key of the studio's link, `/studio/enter?key=...`: the same as long as the secret is."""
-    return keyed_digest(secret, "studio", "key")[:32]

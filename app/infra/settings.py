@@ -49,11 +49,28 @@ class Settings(BaseSettings):
         "layerplay",
         description="How labels become concepts: our recipe, or that of Bianchi et al. 2024.",
     )
+    site_address: str | None = Field(
+        None,
+        description="Address of the site as people type it, for links in e-mails; "
+        "that of the web server by default.",
+    )
+    smtp_url: str | None = Field(
+        None,
+        description="Mail server, `smtps://user:password@host` or `smtp://host:587` with STARTTLS; "
+        "none writes e-mails to the worker's log.",
+    )
+    mail_from: str = Field("Layerplay <layerplay@localhost>", description="Sender of the e-mails.")
     max_picture_mb: int = Field(30, ge=1, description="Largest picture file taken, in megabytes.")
 
     @property
     def storage_path(self) -> Path:
         return self.storage_dir or self.home / "storage"
+
+    @property
+    def site(self) -> str:
+        """The start of every link that leaves the site. Never taken from a request: whoever asks
+        for a link could have it point to a site of theirs."""
+        return (self.site_address or f"http://{self.host}:{self.port}").rstrip("/")
 
     def secret(self) -> bytes:
         """The installation's key. Made on first use, so that a demo needs no set-up."""

@@ -38,7 +38,7 @@ os.execvp(sys.argv[2], sys.argv[2:])
 
 
 # The queues that a worker takes jobs from: the first parts of the jobs' names.
-QUEUES = ("explanations", "labels", "upkeep")
+QUEUES = ("explanations", "labels", "accounts", "upkeep")
 _MAX_PROCESSES = 8  # each holds a network, and memory runs out before cores do
 
 
@@ -226,5 +226,6 @@ def process_environment(settings: Settings, database_url: str, redis_url: str) -
         "REDIS_URL": redis_url,
         "LAYERPLAY_HOME": str(settings.home.absolute()),
         "LAYERPLAY_STORAGE_DIR": str(settings.storage_path.absolute()),
+        "LAYERPLAY_PORT": str(settings.port),
         "PYTHONUNBUFFERED": "1",
     }

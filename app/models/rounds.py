@@ -62,7 +62,11 @@ class Round(Base):
 
 
 class PointsEntry(Base):
-    """A line of the points ledger. Lines are added, never changed: the database refuses it."""
+    """A line of the points ledger. Lines are added, never changed: the database refuses it.
+
+    Points belong to the player of their round. `player_id` says who earned them at the time, which
+    is another one where a guest has signed in since.
+    """
 
     __tablename__ = "points_entries"
     __table_args__ = (

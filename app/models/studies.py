@@ -7,6 +7,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstra
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from app.models.accounts import Account
 from app.models.base import Base, CreatedAt, Moment, PublicId, RowId
 
 
@@ -43,8 +44,13 @@ class Study(Base):
     clusterer: Mapped[str] = mapped_column(String(32))
     seed: Mapped[int]
     status: Mapped[str] = mapped_column(String(16), default="computing")
+    # None when it was made on the command line for nobody, or its owner is gone: it is the admins'.
+    owner_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("accounts.id", ondelete="SET NULL"), index=True
+    )
     created_at: Mapped[CreatedAt]
 
+    owner: Mapped[Account | None] = relationship(lazy="raise")
     network: Mapped[Network] = relationship(lazy="raise")
     classes: Mapped[list["StudyClass"]] = relationship(
         lazy="raise", order_by="StudyClass.position", back_populates="study"
@@ -52,6 +58,24 @@ class Study(Base):
     layers: Mapped[list["Layer"]] = relationship(
         lazy="raise", order_by="Layer.position", back_populates="study"
     )
+
+
+class StudyMember(Base):
+    """Somebody who works on another's study: a moderator, or a viewer who only looks."""
+
+    __tablename__ = "study_members"
+    __table_args__ = (CheckConstraint("role in ('moderator', 'viewer')", name="role"),)
+
+    study_id: Mapped[UUID] = mapped_column(
+        ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True
+    )
+    account_id: Mapped[UUID] = mapped_column(
+        ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    role: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[CreatedAt]
+
+    account: Mapped[Account] = relationship(lazy="raise")
 
 
 class StudyClass(Base):

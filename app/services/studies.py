@@ -16,7 +16,8 @@ from app.explain.pictures import PictureError, open_picture
 from app.infra.errors import ConflictError, InvalidInputError, NotFoundError
 from app.infra.queue import enqueue
 from app.infra.storage import Storage
-from app.models import Image, Layer, Network, Study, StudyClass
+from app.models import Account, Image, Layer, Network, Study, StudyClass
+from app.services import access
 
 
 def create(
@@ -28,10 +29,11 @@ def create(
     layers: Sequence[tuple[str, int]],
     clusterer: str = "fast",
     seed: int = 0,
+    owner: Account | None = None,
     or_continue: bool = False,
 ) -> Study:
     """A new study without pictures. `layers`: dotted paths with their number of channels, from
-    input to output. ConflictError when the name is taken.
+    input to output. Without an owner it is the admins'. ConflictError when the name is taken.
 
     or_continue: a study of this name that is the same in everything is returned instead, so that an
     import that was interrupted can go on.
@@ -60,6 +62,7 @@ def create(
         network=network,
         clusterer=clusterer,
         seed=seed,
+        owner=owner,
         classes=[StudyClass(name=c, position=i) for i, c in enumerate(classes)],
         layers=[Layer(name=n, n_channels=c, position=i) for i, (n, c) in enumerate(layers)],
     )
@@ -102,6 +105,18 @@ def list_all(session: Session) -> list[Study]:
     return list(
         session.scalars(
             select(Study).options(joinedload(Study.network)).order_by(Study.created_at.desc())
+        )
+    )
+
+
+def list_visible(session: Session, account: Account) -> list[Study]:
+    """The studies that an account may look at, newest first."""
+    return list(
+        session.scalars(
+            select(Study)
+            .where(Study.id.in_(access.visible_studies(account)))
+            .options(joinedload(Study.network))
+            .order_by(Study.created_at.desc())
         )
     )
 

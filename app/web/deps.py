@@ -1,24 +1,26 @@
 """What routes ask for in their signatures."""
 
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
 from app.infra.db import transaction
-from app.infra.errors import ForbiddenError, NotFoundError
-from app.infra.security import keyed_digest, same
+from app.infra.errors import ForbiddenError, NotFoundError, SignInNeededError
+from app.infra.limits import Limits
 from app.infra.settings import Settings
 from app.infra.storage import Storage
-from app.models import Player
-from app.services import players
+from app.models import Account, Player, Study
+from app.services import access, accounts, players, studies
+from app.services.access import Level
 
 PLAYER_COOKIE = "layerplay_player"
 PLAYER_COOKIE_AGE = timedelta(days=365)
-STUDIO_COOKIE = "layerplay_studio"
-STUDIO_COOKIE_AGE = timedelta(days=30)
+SIGN_IN_COOKIE = "layerplay_sign_in"
 
 
 def get_settings(request: Request) -> Settings:
@@ -31,6 +33,11 @@ def get_storage(request: Request) -> Storage:
     return storage
 
 
+def get_limits(request: Request) -> Limits:
+    limits: Limits = request.app.state.limits
+    return limits
+
+
 def get_session(request: Request) -> Iterator[Session]:
     """One transaction per request."""
     with transaction(request.app.state.factory, request.app.state.sender) as session:
@@ -39,14 +46,62 @@ def get_session(request: Request) -> Iterator[Session]:
 
 SettingsDep = Annotated[Settings, Depends(get_settings)]
 StorageDep = Annotated[Storage, Depends(get_storage)]
+LimitsDep = Annotated[Limits, Depends(get_limits)]
 # The scope "function" ends the transaction before the answer leaves: the browser's next request
 # finds what this one stored, and a commit that fails is an error page, not a success.
 SessionDep = Annotated[Session, Depends(get_session, scope="function")]
 
 
-def get_player(request: Request, session: SessionDep) -> Player:
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Somebody who is signed in. in_studio: whether there is anything in the studio for them.
+
+    Name and role are repeated from the account for the masthead, which an error page has as well,
+    when the transaction that the account was read in is over.
+    """
+
+    account: Account
+    name: str
+    role: str
+    sign_in_id: UUID
+    in_studio: bool
+
+
+def get_visitor(request: Request, session: SessionDep) -> Visitor | None:
+    """Who is signed in, None for nobody. Every page asks, because its masthead says so."""
+    token = request.cookies.get(SIGN_IN_COOKIE)
+    found = accounts.find_sign_in(session, token) if token else None
+    if found is None:
+        return None
+    visitor = Visitor(
+        account=found.account,
+        name=found.account.name,
+        role=found.account.role,
+        sign_in_id=found.id,
+        in_studio=access.may_enter_studio(session, found.account),
+    )
+    request.state.visitor = visitor
+    return visitor
+
+
+MaybeVisitorDep = Annotated[Visitor | None, Depends(get_visitor, scope="function")]
+
+
+def get_signed_in(visitor: MaybeVisitorDep) -> Visitor:
+    if visitor is None:
+        raise SignInNeededError("Sign in to go on.")
+    return visitor
+
+
+VisitorDep = Annotated[Visitor, Depends(get_signed_in, scope="function")]
+
+
+# Playing
+
+
+def get_player(request: Request, session: SessionDep, visitor: MaybeVisitorDep) -> Player:
     """The visitor as a player; one who is new becomes a guest and gets the cookie."""
-    player = _find_player(request, session)
+    player = _find_player(request, session, visitor)
     if player is None:
         player, token = players.create_guest(session)
         # The answer is made later, so `web.security.PlayerCookie` adds the cookie to it.
@@ -54,48 +109,70 @@ def get_player(request: Request, session: SessionDep) -> Player:
     return player
 
 
-def get_known_player(request: Request, session: SessionDep) -> Player:
+def get_known_player(request: Request, session: SessionDep, visitor: MaybeVisitorDep) -> Player:
     """The visitor as a player who has played before."""
-    player = _find_player(request, session)
+    player = _find_player(request, session, visitor)
     if player is None:
         raise NotFoundError("There is no such round of yours.")
     return player
 
 
-def _find_player(request: Request, session: Session) -> Player | None:
+def get_guest(request: Request, session: SessionDep) -> Player | None:
+    """The guest that this browser has played as, whoever is signed in."""
     token = request.cookies.get(PLAYER_COOKIE)
     return players.find_player(session, token) if token else None
 
 
+def _find_player(request: Request, session: Session, visitor: Visitor | None) -> Player | None:
+    if visitor is not None:
+        return session.get_one(Player, visitor.account.player_id)
+    return get_guest(request, session)
+
+
 PlayerDep = Annotated[Player, Depends(get_player, scope="function")]
 KnownPlayerDep = Annotated[Player, Depends(get_known_player, scope="function")]
+GuestDep = Annotated[Player | None, Depends(get_guest, scope="function")]
 
 
-def studio_pass(secret: bytes, *, now: datetime) -> str:
-    """The value of the studio's cookie: when it ends, and a signature of that."""
-    ends_at = int((now + STUDIO_COOKIE_AGE).timestamp())
-    return f"{ends_at}.{keyed_digest(secret, 'studio-pass', str(ends_at))}"
+# Researching and running the site
 
 
-def has_studio_pass(request: Request) -> bool:
-    """Whether the visitor may see the studio: their cookie is signed by us and not over."""
-    ends_at, _, signature = request.cookies.get(STUDIO_COOKIE, "").partition(".")
-    secret = get_settings(request).secret()
-    return (
-        ends_at.isascii()
-        and ends_at.isdecimal()
-        and same(signature, keyed_digest(secret, "studio-pass", ends_at))
-        and int(ends_at) > datetime.now(UTC).timestamp()
-    )
-
-
-def require_researcher(request: Request) -> None:
+def get_researcher(visitor: VisitorDep) -> Visitor:
     """Keep players out: the studio shows whole pictures, which would spoil the game."""
-    if not has_studio_pass(request):
+    if not visitor.in_studio:
         raise ForbiddenError(
             "The studio shows whole pictures, which would spoil the game for players. "
-            "To get in, open the studio link that Layerplay printed when it started."
+            "An admin can make you a researcher, and a researcher can share a study with you."
         )
+    return visitor
 
 
-ResearcherDep = Depends(require_researcher)
+def get_admin(visitor: VisitorDep) -> Visitor:
+    if visitor.role != "admin":
+        raise ForbiddenError("Only admins may do that.")
+    return visitor
+
+
+def _study_for(at_least: Level) -> Callable[..., Study]:
+    """The study in the address, for whoever may do that much with it."""
+
+    def get_study(session: SessionDep, visitor: VisitorDep, slug: str) -> Study:
+        study = studies.get(session, slug)
+        access.require(session, visitor.account, study_id=study.id, at_least=at_least)
+        return study
+
+    return get_study
+
+
+def require_view_of_image(session: SessionDep, visitor: VisitorDep, image_id: UUID) -> None:
+    """Let in whoever may look at the study of the picture in the address."""
+    study_id = access.study_of_image(session, image_id)
+    access.require(session, visitor.account, study_id=study_id, at_least=Level.VIEW)
+
+
+ResearcherDep = Annotated[Visitor, Depends(get_researcher, scope="function")]
+AdminDep = Annotated[Visitor, Depends(get_admin, scope="function")]
+ViewedStudyDep = Annotated[Study, Depends(_study_for(Level.VIEW), scope="function")]
+ModeratedStudyDep = Annotated[Study, Depends(_study_for(Level.MODERATE), scope="function")]
+OwnedStudyDep = Annotated[Study, Depends(_study_for(Level.OWN), scope="function")]
+ImageViewerDep = Depends(require_view_of_image, scope="function")

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from urllib.parse import urlencode
 from uuid import uuid4
 
 from fastapi import FastAPI
@@ -11,8 +12,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.infra.errors import AppError, InvalidInputError, NotFoundError
-from app.web.templating import is_htmx, render
+from app.infra.errors import (
+    AppError,
+    InvalidInputError,
+    NotFoundError,
+    SignInNeededError,
+    TooManyError,
+)
+from app.web.templating import is_htmx, redirect, render
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +60,13 @@ def install(app: FastAPI) -> None:
 
 def _app_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, AppError)
-    return error_answer(request, error)
+    if isinstance(error, SignInNeededError) and request.method == "GET" and not is_htmx(request):
+        address = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return redirect(request, f"/sign-in?{urlencode({'next': address})}")
+    response = error_answer(request, error)
+    if isinstance(error, TooManyError):
+        response.headers["Retry-After"] = str(error.wait_s)
+    return response
 
 
 def _validation_error(request: Request, error: Exception) -> Response:

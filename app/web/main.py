@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import redis
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
@@ -15,10 +15,12 @@ from starlette.types import Scope
 
 from app.infra.db import make_engine, session_factory
 from app.infra.errors import AppError
+from app.infra.limits import Limits
 from app.infra.queue import CelerySender
 from app.infra.settings import Settings, get_settings
 from app.infra.storage import Storage
-from app.web import errors, explanations, play, studies
+from app.web import accounts, admin, errors, explanations, members, play, studies
+from app.web.deps import get_visitor
 from app.web.security import LimitBody, PlayerCookie, RefuseForeignPosts, SecurityHeaders
 from app.web.templating import STATIC_FOLDERS
 
@@ -40,6 +42,7 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
+        app.state.limits.close()
         engine.dispose()
 
     app = FastAPI(lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
@@ -48,8 +51,10 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.factory = session_factory(engine)
     app.state.sender = CelerySender(settings.redis_url)
     app.state.storage = Storage(settings.storage_path)
-    for module in (play, studies, explanations):
-        app.include_router(module.router)
+    app.state.limits = Limits(settings.redis_url)
+    visitor = Depends(get_visitor, scope="function")
+    for module in (play, studies, members, explanations, accounts, admin):
+        app.include_router(module.router, dependencies=[visitor])
     app.add_api_route("/healthz", healthz, methods=["GET"])
     app.add_api_route("/readyz", readyz, methods=["GET"])
     for address, folder in STATIC_FOLDERS.items():

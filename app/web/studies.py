@@ -1,7 +1,6 @@
 """The studio: studies, how far they have come, their pictures."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import groupby
 from uuid import UUID
 
@@ -10,19 +9,19 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from app.infra.errors import ForbiddenError, NotFoundError
-from app.infra.security import same, studio_key
+from app.infra.errors import NotFoundError
 from app.models import Concept, Image, Label, Player, Round, Study, StudyClass
-from app.services import labels, studies
+from app.services import access, labels, studies
+from app.services.access import Level
 from app.services.studies import Progress
 from app.web.deps import (
-    STUDIO_COOKIE,
-    STUDIO_COOKIE_AGE,
+    ImageViewerDep,
+    ModeratedStudyDep,
     ResearcherDep,
     SessionDep,
-    SettingsDep,
     StorageDep,
-    studio_pass,
+    ViewedStudyDep,
+    VisitorDep,
 )
 from app.web.templating import is_htmx, redirect, render
 
@@ -31,7 +30,7 @@ router = APIRouter(default_response_class=Response)
 
 @dataclass(frozen=True, slots=True)
 class ListContext:
-    """studies: every study, newest first, with its number of pictures."""
+    """studies: those the visitor may look at, newest first, each with its number of pictures."""
 
     studies: list[tuple[Study, int]]
 
@@ -52,7 +51,8 @@ class StudyContext:
     """A study with how far it has come, and its computed pictures class by class.
 
     counts: what people have given; simulated_counts: what simulated players have, None before they
-    played. asked: whether concepts have just been asked for.
+    played. asked: whether concepts have just been asked for. may_moderate, may_share: what the
+    visitor may do besides looking.
     """
 
     study: Study
@@ -61,6 +61,8 @@ class StudyContext:
     simulated_counts: Counts | None
     classes: list[tuple[StudyClass, list[Image]]]
     asked: bool
+    may_moderate: bool
+    may_share: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,37 +73,26 @@ class ProgressContext:
     progress: Progress
 
 
-@router.get("/studio/enter")
-def enter(request: Request, settings: SettingsDep, key: str = "") -> Response:
-    """Take the key of the printed link for a cookie that opens the studio."""
-    if not same(key, studio_key(settings.secret())):
-        raise ForbiddenError(
-            "This studio link is not, or no longer, valid. "
-            "Open the one that Layerplay printed when it last started."
-        )
-    response = redirect(request, "/studio")
-    response.set_cookie(
-        STUDIO_COOKIE,
-        studio_pass(settings.secret(), now=datetime.now(UTC)),
-        max_age=int(STUDIO_COOKIE_AGE.total_seconds()),
-        httponly=True,
-        samesite="lax",
-        secure=settings.secure_cookies,
-    )
-    return response
-
-
-@router.get("/studio", dependencies=[ResearcherDep])
-def list_studies(request: Request, session: SessionDep) -> Response:
+@router.get("/studio")
+def list_studies(request: Request, session: SessionDep, visitor: ResearcherDep) -> Response:
     counted = select(Image.study_id, func.count()).group_by(Image.study_id)
     n_images = dict(session.execute(counted).all())
-    listed = [(study, n_images.get(study.id, 0)) for study in studies.list_all(session)]
+    listed = [
+        (study, n_images.get(study.id, 0))
+        for study in studies.list_visible(session, visitor.account)
+    ]
     return render(request, "studies/list.html", ListContext(listed))
 
 
-@router.get("/studio/{slug}", dependencies=[ResearcherDep])
-def show(request: Request, session: SessionDep, slug: str, asked: bool = False) -> Response:
-    study = studies.get(session, slug)
+@router.get("/studio/{slug}")
+def show(
+    request: Request,
+    session: SessionDep,
+    visitor: VisitorDep,
+    study: ViewedStudyDep,
+    asked: bool = False,
+) -> Response:
+    level = access.level(session, visitor.account, study_id=study.id)
     done = [image for image in studies.images(session, study) if image.status == "done"]
     by_simulated = _counts(session, study, simulated=True)
     context = StudyContext(
@@ -111,6 +102,8 @@ def show(request: Request, session: SessionDep, slug: str, asked: bool = False) 
         simulated_counts=by_simulated if by_simulated.n_rounds + by_simulated.n_practice else None,
         classes=[(c, list(group)) for c, group in groupby(done, key=lambda i: i.image_class)],
         asked=asked,
+        may_moderate=level >= Level.MODERATE,
+        may_share=level >= Level.OWN,
     )
     return render(request, "studies/show.html", context)
 
@@ -144,25 +137,24 @@ def _counts(session: Session, study: Study, *, simulated: bool) -> Counts:
     )
 
 
-@router.get("/studio/{slug}/progress", dependencies=[ResearcherDep])
-def show_progress(request: Request, session: SessionDep, slug: str) -> Response:
+@router.get("/studio/{slug}/progress")
+def show_progress(request: Request, session: SessionDep, study: ViewedStudyDep) -> Response:
     """The progress alone, for the page that asks every two seconds while pictures compute."""
     if not is_htmx(request):
-        return redirect(request, f"/studio/{slug}")
-    study = studies.get(session, slug)
+        return redirect(request, f"/studio/{study.slug}")
     context = ProgressContext(study, studies.progress(session, study))
     # Once all is computed the page is loaded anew: the game is open and all pictures are there.
     headers = {"HX-Refresh": "true"} if context.progress.is_finished else None
     return render(request, "studies/_progress.html", context, headers=headers)
 
 
-@router.post("/studio/{slug}/concepts", dependencies=[ResearcherDep])
-def make_concepts(request: Request, session: SessionDep, slug: str) -> Response:
-    labels.ask_all(session, studies.get(session, slug))
-    return redirect(request, f"/studio/{slug}?asked=true")
+@router.post("/studio/{slug}/concepts")
+def make_concepts(request: Request, session: SessionDep, study: ModeratedStudyDep) -> Response:
+    labels.ask_all(session, study)
+    return redirect(request, f"/studio/{study.slug}?asked=true")
 
 
-@router.get("/images/{image_id}/view.jpg", dependencies=[ResearcherDep])
+@router.get("/images/{image_id}/view.jpg", dependencies=[ImageViewerDep])
 def view(session: SessionDep, storage: StorageDep, image_id: UUID) -> Response:
     """The part of a picture that the network saw."""
     key = session.scalar(select(Image.view_key).where(Image.id == image_id))

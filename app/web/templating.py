@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from app import rules
 from app.concepts.cleaning import MAX_LABEL_CHARACTERS
-from app.web.deps import has_studio_pass
+from app.web.deps import SIGN_IN_COOKIE, Visitor
 
 ROOT = Path(__file__).resolve().parents[2]
 STATIC_FOLDERS = {
@@ -65,6 +65,12 @@ def redirect(request: Request, address: str) -> Response:
     if is_htmx(request):
         return Response(headers={"HX-Redirect": address, "Vary": "HX-Request, Cookie"})
     return RedirectResponse(address, status_code=303, headers={"Vary": "HX-Request, Cookie"})
+
+
+def _visitor(request: Request) -> Visitor | None:
+    """Who is signed in, as far as the request came to ask: not where it was refused before."""
+    found: Visitor | None = getattr(request.state, "visitor", None)
+    return found
 
 
 @cache
@@ -122,7 +128,8 @@ def _environment() -> Environment:
     )
     environment.globals.update(
         static_url=static_url,
-        in_studio=has_studio_pass,
+        visitor=_visitor,
+        maybe_signed_in=lambda request: SIGN_IN_COOKIE in request.cookies,
         stylesheets=_stylesheets(),
         reveal_percents=rules.REVEAL_PERCENTS,
         guess_points=rules.GUESS_POINTS,

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.parse
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
@@ -26,7 +28,7 @@ from app.picturebook.datasets import TIED_TO_WATER, demo_recipes
 from app.picturebook.files import read_recipe
 from app.picturebook.networks import EXPLAINED_LAYERS
 from app.picturebook.world import CLASSES
-from app.services import studies
+from app.services import access, accounts, studies
 
 
 @pytest.fixture
@@ -149,14 +151,14 @@ class Demo:
             self.process.send_signal(signal.SIGINT)
         self.process.communicate(timeout=60)
 
-    def wait_until_it_serves(self) -> str:
-        """The address of the studio that the demo has printed on the way."""
+    def wait_until_it_serves(self) -> dict[str, str]:
+        """The sign-ins that the demo has printed on the way: passwords by name."""
         assert self.process.stderr is not None
         said = []
         for line in self.process.stderr:
             said.append(line)
             if line.startswith("Play at"):
-                return next(s.removeprefix("Studio: ") for s in said if s.startswith("Studio: "))
+                return dict(line.split() for line in said if line.startswith("  "))
         raise AssertionError("the demo ended: " + "".join(said))
 
     def started(self) -> list[psutil.Process]:
@@ -173,18 +175,27 @@ def left_of(processes: list[psutil.Process]) -> list[psutil.Process]:
     return left
 
 
-def studio_page(link: str) -> str:
-    """What somebody with the studio's link sees there."""
+def studio_page(running: Demo, name: str, password: str) -> str:
+    """What somebody who signs in sees in the studio, or the page on which they were refused."""
     browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
-    with browser.open(link) as page:
-        return page.read().decode()
+    form = urllib.parse.urlencode({"name": name, "password": password, "next": "/studio"})
+    try:
+        with browser.open(f"{running.address}/sign-in", form.encode()) as page:
+            return page.read().decode()
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.read().decode()
 
 
 def test_it_serves_stops_on_ctrl_c_keeps_everything_and_leaves_no_process(
     home: Path, two_photos: Path, toy_network: Path, port: int
 ) -> None:
     with Demo(home, port, "--photos", two_photos, "--network", toy_network) as running:
-        assert "photos with toy" in studio_page(running.wait_until_it_serves())
+        passwords = running.wait_until_it_serves()
+        assert list(passwords) == ["player", "researcher", "admin"]
+        for name in ("researcher", "admin"):
+            assert "photos with toy" in studio_page(running, name, passwords[name])
+        assert "would spoil the game" in studio_page(running, "player", passwords["player"])
         started = running.started()
         assert {"postgres", "redis-server"} <= {process.name() for process in started}
         running.process.send_signal(signal.SIGINT)
@@ -196,7 +207,8 @@ def test_it_serves_stops_on_ctrl_c_keeps_everything_and_leaves_no_process(
     # The second start needs no photos, because the study is there. A kill that nobody can catch
     # leaves nothing running either.
     with Demo(home, port) as again:
-        assert "photos with toy" in studio_page(again.wait_until_it_serves())
+        assert again.wait_until_it_serves() == passwords
+        assert "photos with toy" in studio_page(again, "admin", passwords["admin"])
         started = again.started()
         again.process.kill()
     deadline = time.monotonic() + 60
@@ -212,6 +224,26 @@ def inst(database: str, redis_url: str, home: Path) -> Iterator[Installation]:
         yield opened
 
 
+class TestSignIns:
+    def test_there_is_one_for_each_role(self, inst: Installation) -> None:
+        passwords = demo._make_sign_ins(inst)
+        assert list(passwords) == ["player", "researcher", "admin"]
+        with inst.transaction() as session:
+            for name, password in passwords.items():
+                assert password is not None
+                account = accounts.check_password(session, name_or_email=name, password=password)
+                assert account.role == name
+        assert demo._make_sign_ins(inst) == passwords
+
+    def test_a_password_that_was_changed_is_not_printed_as_if_it_still_held(
+        self, inst: Installation
+    ) -> None:
+        demo._make_sign_ins(inst)
+        with inst.transaction() as session:
+            accounts.set_password(session, accounts.find(session, "admin"), "one of my own")
+        assert demo._make_sign_ins(inst)["admin"] is None
+
+
 class TestPictureBook:
     """What the first start without photos makes. A whole one takes minutes, so it is a small one
     here, and nobody computes it."""
@@ -224,12 +256,15 @@ class TestPictureBook:
     def test_its_study_has_the_drawn_pictures_and_the_biased_network(
         self, inst: Installation
     ) -> None:
+        demo._make_sign_ins(inst)
         assert demo._wants_picture_book(inst)
         slug = demo._make_picture_book(inst)
         with inst.transaction() as session:
             study = studies.get(session, slug)
             images = studies.images(session, study)
             assert study.network.name == "picturebook-biased"
+            researcher = accounts.find(session, "researcher")
+            assert access.level(session, researcher, study_id=study.id) == access.Level.OWN
             assert [layer.name for layer in study.layers] == EXPLAINED_LAYERS
             assert len(images) == 3
             for image in images:

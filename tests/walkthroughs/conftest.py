@@ -14,10 +14,10 @@ from playwright.sync_api import Page, expect
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.infra.db import make_engine, session_factory
-from app.infra.security import studio_key
 from app.infra.settings import Settings
 from app.infra.supervisor import Supervisor
 from app.infra.workers import process_environment, worker_command
+from tests.factories import PASSWORD, make_account
 
 ROOT = Path(__file__).resolve().parents[2]
 ARTIFACTS = ROOT / "test-artifacts"
@@ -33,9 +33,22 @@ class Site:
     """A running site. `sessions` looks into its database; `layerplay` runs its command line."""
 
     address: str
-    studio_link: str
     sessions: sessionmaker[Session]
     environment: dict[str, str]
+
+    def sign_in(self, page: Page, name: str) -> None:
+        """Sign the browser in, with the password of every account of the tests."""
+        page.goto(f"{self.address}/sign-in")
+        page.get_by_label("Name or e-mail").fill(name)
+        page.get_by_label("Password", exact=True).fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url(lambda url: "/sign-in" not in url)
+
+    def enter_studio(self, page: Page) -> None:
+        """Sign the browser in as an admin, who sees every study."""
+        with self.sessions.begin() as session:
+            name = make_account(session, role="admin").name
+        self.sign_in(page, name)
 
     def layerplay(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -66,7 +79,6 @@ def site(tmp_path: Path, database: str, redis_url: str) -> Iterator[Site]:
         supervisor.wait_until_healthy("127.0.0.1", port)
         yield Site(
             address=address,
-            studio_link=f"{address}/studio/enter?key={studio_key(settings.secret())}",
             sessions=session_factory(engine),
             environment=environment,
         )

@@ -74,7 +74,7 @@ def test_picture_book(
         "simulate", "The picture book", "--players", "40", "--rounds", "600", "--threads", "1"
     )
     assert played.returncode == 0, played.stderr
-    page.goto(site.studio_link)
+    site.enter_studio(page)
     page.goto(f"{site.address}/studio/the-picture-book")
     expect(page.get_by_role("heading", name="Simulated players, kept apart")).to_be_visible()
     shoot(page, "4-studio")

@@ -89,7 +89,7 @@ def test_practice_and_whose_words(
     play_until_labelled(site, simulated=True, words={0: "water", 1: "cloth"})
     with site.sessions() as session:
         image_id = session.scalars(select(Image.id).order_by(Image.file_name)).first()
-    page.goto(site.studio_link)
+    site.enter_studio(page)
     page.goto(f"{site.address}/explanations/{image_id}")
     expect(page.get_by_text("These words come from simulated players")).to_be_visible()
     shoot(page, "3-simulated-only")

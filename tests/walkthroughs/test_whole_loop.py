@@ -231,7 +231,7 @@ def test_whole_loop(
     assert "9 pictures of 3 classes" in said
 
     researcher = new_visitor(viewport={"width": 1280, "height": 800})
-    researcher.goto(site.studio_link)
+    site.enter_studio(researcher)
     researcher.get_by_role("link", name="Test study").click()
     expect(researcher.get_by_role("heading", name="All pictures are computed")).to_be_visible()
     shoot(researcher, "0-study-desktop")

@@ -9,14 +9,13 @@ from sqlalchemy.orm import Session, sessionmaker
 from starlette.testclient import TestClient
 
 from app.infra.queue import Job
-from app.infra.security import studio_key
 from app.infra.settings import Settings
 from app.infra.storage import Storage
-from app.models import Image, Player, Study
-from app.services import players
-from app.web.deps import PLAYER_COOKIE
+from app.models import Account, Image, Player, Study
+from app.services import accounts, players
+from app.web.deps import PLAYER_COOKIE, SIGN_IN_COOKIE
 from app.web.main import create_app
-from tests.factories import make_image, make_study
+from tests.factories import make_account, make_image, make_study
 
 
 @dataclass
@@ -80,9 +79,15 @@ def player(session: Session, client: TestClient) -> Player:
     return player
 
 
+def sign_in(session: Session, client: TestClient, account: Account) -> None:
+    """Give the client the cookie of a new sign-in."""
+    token = accounts.sign_in(session, account, address="192.0.2.7", user_agent="Firefox/140.0")
+    session.commit()
+    client.cookies.set(SIGN_IN_COOKIE, token)
+
+
 @pytest.fixture
-def researcher(client: TestClient, settings: Settings) -> TestClient:
-    """The client with the studio's cookie."""
-    response = client.get("/studio/enter", params={"key": studio_key(settings.secret())})
-    assert response.headers["location"] == "/studio"
+def researcher(session: Session, client: TestClient) -> TestClient:
+    """The client signed in as an admin: somebody who may do everything in every study."""
+    sign_in(session, client, make_account(session, role="admin"))
     return client

@@ -239,7 +239,8 @@ class TestWhoseWords:
 
     def test_an_anonymous_visitor_sees_neither(self, client: TestClient, image: Image) -> None:
         for query in ("", "?players=people", "?players=simulated"):
-            assert client.get(f"/explanations/{image.id}{query}").status_code == 403
+            answer = client.get(f"/explanations/{image.id}{query}")
+            assert answer.headers["location"].startswith("/sign-in?next=")
 
     @pytest.mark.usefixtures("by_people", "by_simulated")
     def test_the_study_counts_each_kind_apart(self, researcher: TestClient, study: Study) -> None:

@@ -100,7 +100,7 @@ class TestErrors:
             ("GET", "/nowhere", 404),
             ("POST", "/", 405),
             ("GET", "/rounds/no-uuid", 404),
-            ("GET", "/studio", 403),
+            ("POST", "/account/name", 401),
             ("GET", "/static/css/none.css", 404),
         ],
     )

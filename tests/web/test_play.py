@@ -140,7 +140,7 @@ class TestOpenRound:
         assert str(image.id) not in str(picture.headers)
         assert client.get(f"/rounds/{round_.id}/answer.jpg").status_code == 403
         assert client.get(f"/rounds/{round_.id}/answer.jpg?heat=1").status_code == 403
-        assert client.get(f"/images/{image.id}/view.jpg").status_code == 403
+        assert client.get(f"/images/{image.id}/view.jpg").status_code == 303
 
     def test_the_picture_is_black_outside_the_lit_region(
         self, client: TestClient, round_: Round

@@ -1,77 +1,91 @@
 """The studio: who gets in, what it shows, what its button asks for."""
 
-from datetime import UTC, datetime, timedelta
-
 import pytest
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
-from app.infra.security import studio_key
-from app.infra.settings import Settings
 from app.infra.storage import Storage
 from app.models import Image, Study
-from app.services import practice, rounds
-from app.web.deps import STUDIO_COOKIE, STUDIO_COOKIE_AGE, studio_pass
-from tests.factories import make_image, make_player, make_study, maps_of
-from tests.web.conftest import Sent
+from app.services import access, practice, rounds
+from app.services.access import Level
+from tests.factories import make_account, make_image, make_player, make_study, maps_of
+from tests.web.conftest import Sent, sign_in
 from tests.web.reading import part, text_of
 
 
 class TestGettingIn:
-    @pytest.mark.parametrize(
-        "address",
-        [
-            "/studio",
-            "/studio/x",
-            "/studio/x/progress",
-            "/images/{id}/view.jpg",
-            "/explanations/{id}",
-        ],
-    )
-    def test_without_the_cookie_the_page_says_how(
-        self, client: TestClient, image: Image, address: str
-    ) -> None:
-        page = client.get(address.format(id=image.id))
-        assert page.status_code == 403
-        assert "open the studio link that Layerplay printed" in text_of(page.text)
+    def test_a_visitor_is_sent_to_sign_in_and_comes_back(self, client: TestClient) -> None:
+        page = client.get("/studio?x=1")
+        assert page.headers["location"] == "/sign-in?next=%2Fstudio%3Fx%3D1"
 
-    def test_a_player_cannot_ask_for_concepts(
-        self, client: TestClient, study: Study, sent: Sent
+    def test_a_player_is_told_why_not(self, client: TestClient, session: Session) -> None:
+        sign_in(session, client, make_account(session))
+        page = client.get("/studio")
+        assert page.status_code == 403
+        assert "would spoil the game for players" in text_of(page.text)
+
+    def test_a_viewer_cannot_ask_for_concepts(
+        self, client: TestClient, session: Session, study: Study, sent: Sent
     ) -> None:
+        viewer = make_account(session)
+        access.set_member(session, study, name=viewer.name, role="viewer")
+        sign_in(session, client, viewer)
+        page = client.get(f"/studio/{study.slug}")
+        assert "Make concepts now" not in page.text
         assert client.post(f"/studio/{study.slug}/concepts").status_code == 403
         assert sent.jobs == []
 
-    def test_the_link_opens_the_studio(self, client: TestClient, settings: Settings) -> None:
-        key = studio_key(settings.secret())
-        answer = client.get("/studio/enter", params={"key": key})
-        cookie = answer.headers["set-cookie"].lower()
-        assert {"httponly", "samesite=lax"} <= set(cookie.split("; "))
-        assert key not in cookie
-        assert client.get("/studio").status_code == 200
-
-    @pytest.mark.parametrize("key", ["", "0" * 32, "clé"])
-    def test_another_key_does_not(self, client: TestClient, key: str) -> None:
-        answer = client.get("/studio/enter", params={"key": key})
-        assert answer.status_code == 403
-        assert "set-cookie" not in answer.headers
-
-    def test_a_pass_ends(self, client: TestClient, settings: Settings) -> None:
-        before = datetime.now(UTC) - STUDIO_COOKIE_AGE - timedelta(minutes=1)
-        client.cookies.set(STUDIO_COOKIE, studio_pass(settings.secret(), now=before))
-        assert client.get("/studio").status_code == 403
-
-    def test_a_pass_with_a_later_end_of_ones_own_making_is_refused(
-        self, client: TestClient, settings: Settings
+    def test_a_researcher_sees_own_and_shared_studies(
+        self, client: TestClient, session: Session, study: Study
     ) -> None:
-        _, _, signature = studio_pass(settings.secret(), now=datetime.now(UTC)).partition(".")
-        client.cookies.set(STUDIO_COOKIE, f"99999999999.{signature}")
-        assert client.get("/studio").status_code == 403
+        ada = make_account(session, role="researcher")
+        make_study(session, name="Her own", owner=ada)
+        sign_in(session, client, ada)
+        said = text_of(client.get("/studio").text)
+        assert "Her own" in said
+        assert "Boats and kites" not in said
+        access.set_member(session, study, name=ada.name, role="viewer")
+        session.commit()
+        assert "Boats and kites" in text_of(client.get("/studio").text)
 
-    @pytest.mark.parametrize("value", ["", ".", "x.y", "\u00b2.y", "-1.y", "9" * 5000 + ".y"])
-    def test_a_cookie_of_another_form_is_refused(self, client: TestClient, value: str) -> None:
-        cookie = f"{STUDIO_COOKIE}={value}".encode()
-        assert client.get("/studio", headers={b"cookie": cookie}).status_code == 403
+
+class TestMembers:
+    @pytest.fixture
+    def owned(self, client: TestClient, session: Session) -> Study:
+        """A study of the client's."""
+        ada = make_account(session, "Ada", role="researcher")
+        study = make_study(session, owner=ada)
+        sign_in(session, client, ada)
+        return study
+
+    def test_an_owner_shares_a_study_and_takes_it_back(
+        self, client: TestClient, session: Session, owned: Study
+    ) -> None:
+        ben = make_account(session, "Ben")
+        address = f"/studio/{owned.slug}/members"
+        answer = client.post(address, data={"name": "ben", "role": "moderator"})
+        assert answer.headers["location"] == address
+        assert access.level(session, ben, study_id=owned.id) == Level.MODERATE
+        assert "Ben moderator" in text_of(client.get(address).text)
+        client.post(f"{address}/{ben.id}/remove")
+        assert access.level(session, ben, study_id=owned.id) == Level.NONE
+
+    def test_a_name_that_nobody_has_is_said_and_kept(
+        self, client: TestClient, owned: Study
+    ) -> None:
+        page = client.post(
+            f"/studio/{owned.slug}/members", data={"name": "nobody", "role": "viewer"}
+        )
+        assert page.status_code == 404
+        assert "There is no account named “nobody”." in text_of(page.text)
+        assert 'value="nobody"' in page.text
+
+    def test_a_role_that_there_is_not_is_refused(self, client: TestClient, owned: Study) -> None:
+        answer = client.post(
+            f"/studio/{owned.slug}/members", data={"name": "Ada", "role": "emperor"}
+        )
+        assert answer.status_code == 422
 
 
 class TestStudies:

@@ -1,0 +1,116 @@
+"""Who may do what with which study."""
+
+from enum import IntEnum
+from uuid import UUID
+
+from sqlalchemy import Select, delete, or_, select, true
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session, joinedload
+
+from app.infra.errors import ConflictError, ForbiddenError, NotFoundError
+from app.models import Account, Image, Study, StudyMember
+from app.services import accounts
+
+
+class Level(IntEnum):
+    """What somebody may do with a study; each level may what those below it may.
+
+    VIEW: look at everything in it. MODERATE: decide about its labels, players and concepts.
+    OWN: everything else, such as opening its game or who works on it.
+    """
+
+    NONE = 0
+    VIEW = 1
+    MODERATE = 2
+    OWN = 3
+
+
+_LEVELS = {"viewer": Level.VIEW, "moderator": Level.MODERATE}
+
+
+def may_enter_studio(session: Session, account: Account) -> bool:
+    """Researchers and admins may, and whoever works on somebody's study."""
+    if account.role != "player":
+        return True
+    works = select(StudyMember.study_id).where(StudyMember.account_id == account.id)
+    return bool(session.scalar(select(works.exists())))
+
+
+def level(session: Session, account: Account, *, study_id: UUID) -> Level:
+    """What an account may do with a study. NONE also for one that does not exist."""
+    row = session.execute(
+        select(Study.owner_id, StudyMember.role)
+        .outerjoin(
+            StudyMember,
+            (StudyMember.study_id == Study.id) & (StudyMember.account_id == account.id),
+        )
+        .where(Study.id == study_id)
+    ).one_or_none()
+    if row is None:
+        return Level.NONE
+    if account.role == "admin" or row.owner_id == account.id:
+        return Level.OWN
+    return _LEVELS.get(row.role, Level.NONE)
+
+
+def require(session: Session, account: Account, *, study_id: UUID, at_least: Level) -> None:
+    """Refuse whoever may not do that much. NotFoundError for those who may not even look, so that
+    nobody learns from an address what studies others have; else ForbiddenError."""
+    has = level(session, account, study_id=study_id)
+    if has == Level.NONE:
+        raise NotFoundError("There is no such study, or it is not shared with you.")
+    if has < at_least:
+        raise ForbiddenError(
+            "In this study you may look only. Its owner can let you moderate it."
+            if has == Level.VIEW
+            else "Only the owner of this study may do that."
+        )
+
+
+def visible_studies(account: Account) -> Select[UUID]:
+    """Ids of the studies that an account may look at: its own, those shared with it; an admin's are
+    all."""
+    if account.role == "admin":
+        return select(Study.id).where(true())
+    shared = select(StudyMember.study_id).where(StudyMember.account_id == account.id)
+    return select(Study.id).where(or_(Study.owner_id == account.id, Study.id.in_(shared)))
+
+
+def study_of_image(session: Session, image_id: UUID) -> UUID:
+    study_id = session.scalar(select(Image.study_id).where(Image.id == image_id))
+    if study_id is None:
+        raise NotFoundError("There is no such picture.")
+    return study_id
+
+
+def members(session: Session, study: Study) -> list[StudyMember]:
+    """Who works on a study besides its owner, with their accounts, the first first."""
+    return list(
+        session.scalars(
+            select(StudyMember)
+            .where(StudyMember.study_id == study.id)
+            .options(joinedload(StudyMember.account))
+            .order_by(StudyMember.created_at, StudyMember.account_id)
+        )
+    )
+
+
+def set_member(session: Session, study: Study, *, name: str, role: str) -> None:
+    """Let somebody work on a study, or give them another role in it. ConflictError for its owner,
+    who may everything already; NotFoundError when nobody has the name."""
+    account = accounts.find(session, name.strip())
+    if account.id == study.owner_id:
+        raise ConflictError(f"{account.name} owns this study and may do everything in it already.")
+    session.execute(
+        insert(StudyMember)
+        .values(study_id=study.id, account_id=account.id, role=role)
+        .on_conflict_do_update(index_elements=["study_id", "account_id"], set_={"role": role})
+    )
+
+
+def remove_member(session: Session, study: Study, account_id: UUID) -> None:
+    session.execute(
+        delete(StudyMember).where(
+            StudyMember.study_id == study.id, StudyMember.account_id == account_id
+        )
+    )

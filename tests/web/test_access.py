@@ -1,0 +1,199 @@
+"""Who may use which address: a table of all roles and all routes.
+
+A route that is not in the table fails the test: nobody adds one without saying who may use it.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID, uuid4
+
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+from httpx import Response
+from sqlalchemy.orm import Session
+from starlette.routing import Mount
+from starlette.testclient import TestClient
+
+from app.infra.storage import Storage
+from app.models import Account, Image, Study
+from app.services import access, accounts, rounds
+from app.web.templating import STATIC_FOLDERS
+from tests.factories import make_account, make_image, make_study, maps_of
+from tests.web.conftest import sign_in
+
+ROLES = ("visitor", "player", "researcher", "viewer", "moderator", "owner", "admin")
+"""Viewer, moderator and owner are so in the study that the addresses name; on the site, the first
+two are players. The researcher has nothing to do with it."""
+
+# In the order of the roles: + is let in, s sent to sign in, - refused, 0 told that there is no such
+# thing. The game is the same for everybody, signed in or not.
+EVERYBODY = "+++++++"
+OWN_ROUND = "0+00000"  # the round in the table is the player's
+SIGNED_IN = "s++++++"
+STUDIO = "s-+++++"
+VIEW = "s00++++"
+MODERATE = "s00-+++"
+OWN = "s00--++"
+ADMIN = "s-----+"
+
+TABLE = {
+    "GET /": EVERYBODY,
+    "GET /play": EVERYBODY,
+    "GET /play/{slug}": EVERYBODY,
+    "GET /rounds/{round_id}": OWN_ROUND,
+    "POST /rounds/{round_id}/reveal": OWN_ROUND,
+    "POST /rounds/{round_id}/guess": OWN_ROUND,
+    "POST /rounds/{round_id}/resign": OWN_ROUND,
+    "GET /rounds/{round_id}/picture": OWN_ROUND,
+    "GET /rounds/{round_id}/answer.jpg": OWN_ROUND,
+    "GET /studio": STUDIO,
+    "GET /studio/{slug}": VIEW,
+    "GET /studio/{slug}/progress": VIEW,
+    "POST /studio/{slug}/concepts": MODERATE,
+    "GET /studio/{slug}/members": OWN,
+    "POST /studio/{slug}/members": OWN,
+    "POST /studio/{slug}/members/{account_id}/remove": OWN,
+    "GET /images/{image_id}/view.jpg": VIEW,
+    "GET /explanations/{image_id}": VIEW,
+    "GET /explanations/{image_id}/maps/{map_ids}.jpg": VIEW,
+    "GET /explanations/{image_id}/maps/{map_ids}/region-{reveal_index}.jpg": VIEW,
+    "GET /sign-up": EVERYBODY,
+    "POST /sign-up": EVERYBODY,
+    "GET /sign-in": EVERYBODY,
+    "POST /sign-in": EVERYBODY,
+    "POST /sign-out": EVERYBODY,
+    "GET /forgotten": EVERYBODY,
+    "POST /forgotten": EVERYBODY,
+    # Whoever has the link.
+    "GET /reset/{token}": EVERYBODY,
+    "POST /reset/{token}": EVERYBODY,
+    "GET /confirm/{token}": EVERYBODY,
+    "POST /confirm/{token}": EVERYBODY,
+    "GET /account": SIGNED_IN,
+    "POST /account/name": SIGNED_IN,
+    "POST /account/email": SIGNED_IN,
+    "POST /account/password": SIGNED_IN,
+    "POST /account/sign-ins/{sign_in_id}/end": SIGNED_IN,
+    "POST /account/sign-out-everywhere": SIGNED_IN,
+    "GET /account/erase": SIGNED_IN,
+    "POST /account/erase": SIGNED_IN,
+    "GET /admin/users": ADMIN,
+    "GET /admin/users/{account_id}": ADMIN,
+    "POST /admin/users/{account_id}/role": ADMIN,
+    "POST /admin/users/{account_id}/link": ADMIN,
+    "POST /admin/users/{account_id}/sign-out": ADMIN,
+    "POST /admin/users/{account_id}/erase": ADMIN,
+    "GET /healthz": EVERYBODY,
+    "GET /readyz": EVERYBODY,
+}
+
+# What a form must hold to be understood; the rest may be wrong, since getting in is what counts.
+FORMS = {
+    "POST /rounds/{round_id}/reveal": {"from_step": "0"},
+    "POST /studio/{slug}/members": {"role": "viewer", "name": "bystander"},
+    "POST /account/erase": {"words": "keep"},
+    "POST /admin/users/{account_id}/role": {"role": "player"},
+    "POST /admin/users/{account_id}/erase": {"words": "keep"},
+}
+QUERIES = {"GET /rounds/{round_id}/picture": {"step": "0"}}
+
+
+def routes(app: FastAPI) -> set[str]:
+    """The app's routes by method and address, static files left out."""
+    found = set()
+    for route in iter_route_contexts(app.routes):
+        if isinstance(route.original_route, Mount):
+            assert route.path in STATIC_FOLDERS, f"{route.path} is an app of its own: test it, too"
+        else:
+            found |= {f"{method} {route.path}" for method in route.methods or ()}
+    return found - {f"HEAD {address.partition(' ')[2]}" for address in found}
+
+
+def test_the_table_has_every_route(app: FastAPI) -> None:
+    assert routes(app) == set(TABLE)
+
+
+@dataclass
+class Site:
+    """A study that is shared with some, a finished round of the player's, and a bystander."""
+
+    people: dict[str, Account | None]
+    study: Study
+    image: Image
+    round_id: UUID
+    bystander: Account
+
+
+@pytest.fixture
+def site(session: Session, storage: Storage) -> Site:
+    people: dict[str, Account | None] = {"visitor": None}
+    for role in ROLES[1:]:
+        site_role = role if role in {"researcher", "admin"} else "player"
+        site_role = "researcher" if role == "owner" else site_role
+        people[role] = make_account(session, f"the-{role}", role=site_role)
+    study = make_study(session, owner=people["owner"])
+    for role in ("viewer", "moderator"):
+        access.set_member(session, study, name=f"the-{role}", role=role)
+    image = make_image(session, storage, study)
+    player = people["player"]
+    assert player is not None
+    round_ = rounds.deal(session, player=player.player, study=study)
+    assert round_ is not None
+    rounds.resign(session, round_id=round_.id, player=player.player)
+    make_account(session, role="admin")  # so that no admin is the only one
+    bystander = make_account(session, "bystander")
+    session.commit()
+    return Site(people, study, image, round_.id, bystander)
+
+
+def ask(session: Session, client: TestClient, site: Site, route: str) -> Response:
+    """Ask for a route with what its address needs."""
+    method, _, path = route.partition(" ")
+    purpose: Literal["email", "password"] = "email" if "confirm" in path else "password"
+    email = "new@example.org" if purpose == "email" else None
+    token = accounts.make_link(session, site.bystander, purpose=purpose, email=email)
+    session.commit()
+    address = path.format(
+        slug=site.study.slug,
+        round_id=site.round_id,
+        image_id=site.image.id,
+        map_ids=maps_of(session, site.image)[0].id,
+        reveal_index=0,
+        account_id=site.bystander.id,
+        sign_in_id=uuid4(),
+        token=token,
+    )
+    return client.request(method, address, params=QUERIES.get(route), data=FORMS.get(route))
+
+
+def letter(answer: Response) -> str:
+    sent = answer.headers.get("location", "").startswith("/sign-in?next=")
+    if sent or answer.status_code == 401:
+        return "s"
+    assert answer.status_code < 500
+    return {403: "-", 404: "0"}.get(answer.status_code, "+")
+
+
+@pytest.mark.parametrize("route", TABLE)
+def test_who_is_let_in(session: Session, client: TestClient, site: Site, route: str) -> None:
+    found = ""
+    for role in ROLES:
+        client.cookies.clear()
+        account = site.people[role]
+        if account is not None:
+            sign_in(session, client, account)
+        found += letter(ask(session, client, site, route))
+    assert dict(zip(ROLES, found, strict=True)) == dict(zip(ROLES, TABLE[route], strict=True))
+
+
+def test_who_is_refused_changes_nothing(session: Session, client: TestClient, site: Site) -> None:
+    """The form that would do most harm, sent by those who almost may."""
+    address = f"/admin/users/{site.bystander.id}/erase"
+    for role in ("visitor", "player", "researcher", "viewer", "moderator", "owner"):
+        client.cookies.clear()
+        account = site.people[role]
+        if account is not None:
+            sign_in(session, client, account)
+        client.post(address, data={"words": "remove", "name": site.bystander.name})
+    assert accounts.find(session, site.bystander.name) is site.bystander
