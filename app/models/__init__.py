@@ -2,16 +2,19 @@
 
 from app.models.accounts import Player
 from app.models.base import Base
+from app.models.drafts import DraftFile, StudyDraft, Upload
 from app.models.explanations import ClusterMap, KnownAnswer, LayerExplanation, LocalExplanation
 from app.models.labels import Concept, ConceptScore, Label
 from app.models.rounds import PointsEntry, Round
-from app.models.studies import Image, Layer, Network, Study, StudyClass
+from app.models.studies import Guest, Image, Layer, Network, Study, StudyClass
 
 __all__ = [
     "Base",
     "ClusterMap",
     "Concept",
     "ConceptScore",
+    "DraftFile",
+    "Guest",
     "Image",
     "KnownAnswer",
     "Label",
@@ -24,4 +27,6 @@ __all__ = [
     "Round",
     "Study",
     "StudyClass",
+    "StudyDraft",
+    "Upload",
 ]
