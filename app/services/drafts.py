@@ -300,7 +300,7 @@ def contents(session: Session, draft: StudyDraft) -> Contents:
     )
     return Contents(
         classes=list(classes.values()),
-        refusals=[Refusal(path, reason) for path, reason in refusals],
+        refusals=[Refusal(path, reason or "") for path, reason in refusals],
         n_waiting=max(0, int(n_waiting or 0)),
     )
 
@@ -431,7 +431,7 @@ def finish(session: Session, draft_id: UUID) -> Study:
         [
             {
                 "study_id": study.id,
-                "class_id": class_ids[picture.class_name],
+                "class_id": class_ids[picture.class_name or ""],
                 "file_name": picture.file_name,
                 "sha256": picture.sha256,
                 "original_key": picture.storage_key,

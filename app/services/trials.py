@@ -2,7 +2,7 @@
 
 import time
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -27,7 +27,8 @@ def read_network(session: Session, storage: Storage, *, draft_id: UUID) -> None:
     if draft is None or draft.network_source is None or _is_read(draft):
         return
     source = draft.network_source
-    row, layers, problem = None, [], None
+    row, problem = None, None
+    layers: list[dict[str, Any]] = []
     try:
         row, loaded = _load(session, storage, source)
         layers = [
@@ -88,8 +89,9 @@ def compute_preview(
 ) -> dict[str, Any]:
     """Explain one picture of a draft and draw its maps. Takes seconds and holds no transaction.
 
-    Returns what the page shows: seconds, said, probability (0 to 1), and by layer, input first, its
-    clusters, heaviest first, with their weight in percent of the layer.
+    Returns what the page shows: number, another for every preview; seconds, said, probability (0 to
+    1), and by layer, input first, its clusters, heaviest first, with their weight in percent of the
+    layer.
     """
     started = time.perf_counter()
     assert file.storage_key is not None, "only pictures that were taken are previewed"
@@ -113,6 +115,7 @@ def compute_preview(
             }
         )
     return {
+        "number": uuid4().hex,
         "seconds": seconds,
         "said": explanation.target_name or f"class {explanation.target}",
         "probability": float(explanation.probability),

@@ -14,6 +14,7 @@ from app.infra.settings import Settings
 from app.infra.storage import Storage
 from app.models import Player
 from app.services import players
+from app.services.signs import Signs
 
 PLAYER_COOKIE = "layerplay_player"
 PLAYER_COOKIE_AGE = timedelta(days=365)
@@ -31,6 +32,11 @@ def get_storage(request: Request) -> Storage:
     return storage
 
 
+def get_signs(request: Request) -> Signs:
+    signs: Signs = request.app.state.signs
+    return signs
+
+
 def get_session(request: Request) -> Iterator[Session]:
     """One transaction per request."""
     with transaction(request.app.state.factory, request.app.state.sender) as session:
@@ -39,6 +45,7 @@ def get_session(request: Request) -> Iterator[Session]:
 
 SettingsDep = Annotated[Settings, Depends(get_settings)]
 StorageDep = Annotated[Storage, Depends(get_storage)]
+SignsDep = Annotated[Signs, Depends(get_signs)]
 # The scope "function" ends the transaction before the answer leaves: the browser's next request
 # finds what this one stored, and a commit that fails is an error page, not a success.
 SessionDep = Annotated[Session, Depends(get_session, scope="function")]
