@@ -14,7 +14,7 @@ from app.explain.render import heatmap_overlay
 from app.infra.storage import Storage
 from app.models import DraftFile, Network, StudyDraft
 from app.picturebook.networks import BIASED_NETWORK, FAIR_NETWORK
-from app.services import drafts, networks
+from app.services import computing, drafts, networks
 from app.services.drawing import VIEW_PX, to_jpeg
 
 _OWN_FILES = {path.stem: path for path in (FAIR_NETWORK, BIASED_NETWORK)}
@@ -95,8 +95,11 @@ def compute_preview(
     """
     started = time.perf_counter()
     assert file.storage_key is not None, "only pictures that were taken are previewed"
-    picture = open_picture(storage.get(file.storage_key))
+    content = storage.get(file.storage_key)
+    picture = open_picture(content)
     explanation = explain_image(network, picture, layers=draft.chosen_layers)
+    # Nothing to show here, but part of what every picture of the study will take.
+    computing.find_known_regions(content, network, explanation)
     seconds = time.perf_counter() - started
     view = network.view(picture, VIEW_PX)
     storage.put(drafts.preview_key(draft.id, file.id, "view"), to_jpeg(view))
