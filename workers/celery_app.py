@@ -9,7 +9,13 @@ from app.infra.settings import get_settings
 celery_app = Celery(
     "layerplay",
     broker=get_settings().redis_url,
-    include=["workers.accounts", "workers.explanations", "workers.labels", "workers.upkeep"],
+    include=[
+        "workers.accounts",
+        "workers.drafts",
+        "workers.explanations",
+        "workers.labels",
+        "workers.upkeep",
+    ],
 )
 celery_app.conf.update(
     BROKER_SETTINGS,

@@ -12,6 +12,7 @@ from app.infra.db import make_engine, session_factory, transaction
 from app.infra.queue import CelerySender
 from app.infra.settings import get_settings
 from app.infra.storage import Storage
+from app.services.signs import Signs
 
 
 @lru_cache(maxsize=1)
@@ -37,6 +38,14 @@ def _sender() -> CelerySender:
 
 def task_transaction() -> AbstractContextManager[Session]:
     return transaction(_factory(), _sender())
+
+
+@lru_cache(maxsize=1)
+def signs() -> Signs:
+    url = get_settings().redis_url
+    if url is None:
+        raise RuntimeError("a worker needs REDIS_URL; `layerplay worker` sets it")
+    return Signs(url)
 
 
 def storage() -> Storage:

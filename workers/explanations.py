@@ -1,15 +1,21 @@
 """Explaining images."""
 
 import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import count
 from uuid import UUID
 
 from sqlalchemy.exc import OperationalError
 
 from app.explain.networks import Network as LoadedNetwork
-from app.services import computing, networks
+from app.models import Image, Study
+from app.services import computing, networks, studies
+from app.services.signs import AtWork
 from workers.celery_app import celery_app
-from workers.context import only_one, storage, task_transaction
+from workers.context import only_one, signs, storage, task_transaction
 
 _log = logging.getLogger(__name__)
 
@@ -30,18 +36,41 @@ def explain_image(image_id: str) -> None:
             image = computing.pending_image(session, key)
         if image is None:
             return
+        at = AtWork(image.file_name, 0, len(image.study.layers), datetime.now(UTC))
+        signs().give(image.study_id, key, at)
         try:
             network = _network(image.study.network_id)
-            result = computing.compute(storage(), image, network)
+            result = computing.compute(storage(), image, network, on_layer=_tell(image, at))
         except Exception as error:
             # Whatever is wrong with this picture must not keep the study from being finished. The
             # researcher reads the reason and can ask again; the log has the whole story.
             _log.exception("image %s cannot be explained", image_id)
             with task_transaction() as session:
                 computing.store_failure(session, image_id=key, reason=_reason(error))
-            return
-        with task_transaction() as session:
-            computing.store(session, storage(), image_id=key, result=result)
+        else:
+            with task_transaction() as session:
+                computing.store(session, storage(), image_id=key, result=result)
+        signs().take_away(image.study_id, key)
+
+
+def _tell(image: Image, at: AtWork) -> Callable[[str], None]:
+    """What tells those who watch that one more layer of the picture is done."""
+    n_done = count(1)
+
+    def tell(_: str) -> None:
+        now = replace(at, n_layers_done=next(n_done), at=datetime.now(UTC))
+        signs().give(image.study_id, image.id, now)
+
+    return tell
+
+
+@celery_app.task(name="explanations.ask")  # type: ignore[untyped-decorator]
+def ask(study_id: str) -> None:
+    """Ask for every picture of a study that waits."""
+    with task_transaction() as session:
+        study = session.get(Study, UUID(study_id))
+        if study is not None:
+            studies.ask(session, study)
 
 
 def _reason(error: Exception) -> str:

@@ -4,7 +4,7 @@ import redis
 
 from app.infra.queue import enqueue
 from app.infra.settings import get_settings
-from app.services import accounts, labels, studies
+from app.services import accounts, drafts, labels, studies
 from workers.celery_app import celery_app
 from workers.context import task_transaction
 
@@ -18,9 +18,10 @@ def ask_again() -> None:
     with task_transaction() as session:
         accounts.forget_expired(session)
         if _is_empty("explanations"):
-            for study in studies.list_all(session):
-                if study.status == "computing":
-                    studies.resume(session, study)
+            for study in studies.unfinished(session):
+                studies.ask(session, study)
+        if _is_empty("drafts"):
+            drafts.ask_again(session)
         if _is_empty("labels"):
             for simulated in (False, True):
                 for class_id in labels.classes_with_new_labels(session, simulated=simulated):

@@ -230,6 +230,7 @@ def explain_image(
     layers: Sequence[str] | None = None,
     clusterer: str = "fast",
     seed: int = 0,
+    on_layer: Callable[[str], None] = lambda _: None,
 ) -> Explanation:
     """Explain why the network gives the image a class (Bianchi et al. 2024).
 
@@ -243,6 +244,7 @@ def explain_image(
     clusterer: how feature maps are grouped; "fast" is by correlation, without chance; "paper" is
         PCA, t-SNE and Ward.
     seed: of the paper's clusterer, the only source of randomness; "fast" has none.
+    on_layer: called with the name of each layer once its maps are clustered, input first.
     Raises LayerError for layers that cannot be explained, ValueError for a target or clusterer that
     does not exist, or an image that does not fit; ContrastError for a class set against itself.
     """
@@ -257,12 +259,16 @@ def explain_image(
         choose_contrast=None if contrast is None else target_chooser(contrast, classes),
         layers=layers,
     )
+    explained = []
+    for layer in features.layers:
+        explained.append(_explain_layer(layer, group_maps, seed))
+        on_layer(layer.name)
     return Explanation(
         target=features.target,
         contrast=features.contrast,
         predicted=int(features.logits.argmax()),
         probabilities=_softmax(features.logits).astype(np.float32),
-        layers=tuple(_explain_layer(layer, group_maps, seed) for layer in features.layers),
+        layers=tuple(explained),
         clusterer=clusterer,
         seed=seed,
         network=known.name if known else None,

@@ -61,6 +61,10 @@ class Settings(BaseSettings):
     )
     mail_from: str = Field("Layerplay <layerplay@localhost>", description="Sender of the e-mails.")
     max_picture_mb: int = Field(30, ge=1, description="Largest picture file taken, in megabytes.")
+    max_upload_mb: int = Field(
+        4000, ge=1, description="Most that is taken in one upload to the studio, in megabytes."
+    )
+    max_pictures: int = Field(20_000, ge=1, description="Most pictures that a study may have.")
 
     @property
     def storage_path(self) -> Path:

@@ -2,8 +2,10 @@
 
 import os
 import re
+import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -31,11 +33,18 @@ class Storage:
 
     def put_with(self, key: str, write: Callable[[IO[bytes]], object]) -> None:
         """Store what `write` writes to the file it is given."""
+        with self.writing(key) as file:
+            write(file)
+
+    @contextmanager
+    def writing(self, key: str) -> Iterator[IO[bytes]]:
+        """A file to write to, for what comes bit by bit; stored once the block ends without an
+        error."""
         target = self.path(key)
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
             try:
-                write(file)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
                 os.chmod(file.name, 0o644)
@@ -54,3 +63,13 @@ class Storage:
     def delete(self, key: str) -> None:
         """Remove a file; nothing happens when it is gone already."""
         self.path(key).unlink(missing_ok=True)
+
+    def keys(self, folder: str) -> list[str]:
+        """The keys that begin with `folder/`, in no order."""
+        root = self.path(folder)
+        found = (path.relative_to(self.root).as_posix() for path in root.rglob("*"))
+        return [key for key in found if (self.root / key).is_file()]
+
+    def delete_folder(self, folder: str) -> None:
+        """Remove every file whose key begins with `folder/`."""
+        shutil.rmtree(self.path(folder), ignore_errors=True)

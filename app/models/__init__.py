@@ -3,10 +3,11 @@
 from app.models.accounts import Account, OneTimeLink, Player, SignIn
 from app.models.audit import AuditEntry
 from app.models.base import Base
+from app.models.drafts import DraftFile, StudyDraft, Upload
 from app.models.explanations import ClusterMap, KnownAnswer, LayerExplanation, LocalExplanation
 from app.models.labels import Concept, ConceptScore, Label
 from app.models.rounds import PointsEntry, Round
-from app.models.studies import Image, Layer, Network, Study, StudyClass, StudyMember
+from app.models.studies import Guest, Image, Layer, Network, Study, StudyClass, StudyMember
 
 __all__ = [
     "Account",
@@ -15,6 +16,8 @@ __all__ = [
     "ClusterMap",
     "Concept",
     "ConceptScore",
+    "DraftFile",
+    "Guest",
     "Image",
     "KnownAnswer",
     "Label",
@@ -29,5 +32,7 @@ __all__ = [
     "SignIn",
     "Study",
     "StudyClass",
+    "StudyDraft",
     "StudyMember",
+    "Upload",
 ]

@@ -1,14 +1,28 @@
 """Studies: a network, its classes, its images, its layers."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, false, text
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    String,
+    UniqueConstraint,
+    false,
+    func,
+    text,
+    true,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.models.accounts import Account
 from app.models.base import Base, CreatedAt, Moment, PublicId, RowId
+
+RANDOM_TOKEN = "replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '')"
+"""SQL for a token that nobody can guess: 244 random bits."""
 
 
 class Network(Base):
@@ -35,7 +49,13 @@ class Study(Base):
     """A network, pictures and a game about them."""
 
     __tablename__ = "studies"
-    __table_args__ = (CheckConstraint("status in ('computing', 'open', 'closed')", name="status"),)
+    __table_args__ = (
+        CheckConstraint(
+            "status in ('computing', 'ready', 'open', 'paused', 'closed')", name="status"
+        ),
+        CheckConstraint("visibility in ('public', 'unlisted', 'private')", name="visibility"),
+        CheckConstraint("n_wanted > 0", name="n_wanted"),
+    )
 
     id: Mapped[PublicId]
     name: Mapped[str] = mapped_column(String(120), unique=True)
@@ -47,6 +67,20 @@ class Study(Base):
     # None when it was made on the command line for nobody, or its owner is gone: it is the admins'.
     owner_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("accounts.id", ondelete="SET NULL"), index=True
+    )
+    # Whether the game opens when the last picture is computed; else it is ready, for somebody to
+    # look at first.
+    opens_itself: Mapped[bool] = mapped_column(default=True, server_default=true())
+    # public: on the start page. unlisted: for whoever has the link. private: for researchers.
+    visibility: Mapped[str] = mapped_column(String(16), default="public", server_default="public")
+    # Part of an unlisted game's link; a new one makes the old link useless.
+    invite_token: Mapped[str] = mapped_column(
+        String(64), server_default=text(RANDOM_TOKEN), unique=True
+    )
+    n_wanted: Mapped[int | None] = mapped_column(default=20, server_default="20")  # rounds per map
+    # When computing was last begun or taken up again; None while it is stopped by hand.
+    computing_since: Mapped[Moment | None] = mapped_column(
+        default=lambda: datetime.now(UTC), server_default=func.now()
     )
     created_at: Mapped[CreatedAt]
 
@@ -150,3 +184,17 @@ class Image(Base):
 
     study: Mapped[Study] = relationship(lazy="raise")
     image_class: Mapped[StudyClass] = relationship(lazy="raise")
+
+
+class Guest(Base):
+    """A player who came in by the link of an unlisted study. They stay in when the link changes."""
+
+    __tablename__ = "study_guests"
+
+    study_id: Mapped[UUID] = mapped_column(
+        ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True
+    )
+    player_id: Mapped[UUID] = mapped_column(
+        ForeignKey("players.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    joined_at: Mapped[CreatedAt]

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, joinedload
 
 from app.infra.errors import ConflictError, ForbiddenError, NotFoundError
-from app.models import Account, Image, Study, StudyMember
+from app.models import Account, Image, Study, StudyDraft, StudyMember
 from app.services import accounts
 
 
@@ -74,6 +74,15 @@ def visible_studies(account: Account) -> Select[UUID]:
         return select(Study.id).where(true())
     shared = select(StudyMember.study_id).where(StudyMember.account_id == account.id)
     return select(Study.id).where(or_(Study.owner_id == account.id, Study.id.in_(shared)))
+
+
+def require_own_draft(session: Session, account: Account, *, draft_id: UUID) -> None:
+    """NotFoundError for a draft that is neither the account's nor, for an admin, anybody's."""
+    query = select(StudyDraft.id).where(StudyDraft.id == draft_id)
+    if account.role != "admin":
+        query = query.where(StudyDraft.owner_id == account.id)
+    if session.scalar(query) is None:
+        raise NotFoundError("This draft is gone: it was discarded, or has become a study.")
 
 
 def study_of_image(session: Session, image_id: UUID) -> UUID:

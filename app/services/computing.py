@@ -1,7 +1,7 @@
 """Computing an image's explanation and storing it. Only workers come here: it needs torch."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -52,10 +52,12 @@ class Result:
 
 
 def pending_image(session: Session, image_id: UUID) -> Image | None:
-    """The image with its study, or None when it is gone or has been dealt with already."""
+    """The image with its study, or None when it is gone, has been dealt with already, or when
+    somebody has stopped the study's computing."""
     return session.scalar(
         select(Image)
-        .where(Image.id == image_id, Image.status == "pending")
+        .join(Image.study)
+        .where(Image.id == image_id, Image.status == "pending", Study.computing_since.is_not(None))
         .options(
             joinedload(Image.study).options(
                 selectinload(Study.layers), joinedload(Study.network), selectinload(Study.classes)
@@ -65,8 +67,15 @@ def pending_image(session: Session, image_id: UUID) -> Image | None:
     )
 
 
-def compute(storage: Storage, image: Image, network: LoadedNetwork) -> Result:
-    """Explain a picture. Takes seconds and holds no transaction."""
+def compute(
+    storage: Storage,
+    image: Image,
+    network: LoadedNetwork,
+    *,
+    on_layer: Callable[[str], None] = lambda _: None,
+) -> Result:
+    """Explain a picture. Takes seconds and holds no transaction. on_layer: called with a layer's
+    name once that is done."""
     started = time.perf_counter()
     content = storage.get(image.original_key)
     picture = open_picture(content)
@@ -76,6 +85,7 @@ def compute(storage: Storage, image: Image, network: LoadedNetwork) -> Result:
         layers=[layer.name for layer in image.study.layers],
         clusterer=image.study.clusterer,
         seed=image.study.seed,
+        on_layer=on_layer,
     )
     view = to_jpeg(network.view(picture, VIEW_PX))
     known = find_known_regions(content, network, explanation)

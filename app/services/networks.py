@@ -1,6 +1,7 @@
 """Networks that studies use: registered once, found again by workers."""
 
 import json
+import shutil
 from pathlib import Path
 
 from sqlalchemy import select
@@ -46,7 +47,12 @@ def register(
     if from_file:
         description_key = f"networks/{fingerprint}/network.json"
         source = _weights_of(Path(name)) if described else Path(weights)
-        storage.put(f"networks/{fingerprint}/weights.safetensors", source.read_bytes())
+        # Copied bit by bit: weights of half a gigabyte need not be in memory once more.
+        with (
+            source.open("rb") as read,
+            storage.writing(f"networks/{fingerprint}/weights.safetensors") as written,
+        ):
+            shutil.copyfileobj(read, written)
         storage.put(description_key, json.dumps(description, indent=1).encode())
     row = Network(
         name=Path(name).stem if described else loaded.architecture,

@@ -26,7 +26,7 @@ from app.models import (
     Study,
     StudyClass,
 )
-from app.services import practice
+from app.services import practice, studies
 from app.services.drawing import read_map, read_view, to_jpeg
 
 
@@ -37,8 +37,6 @@ def deal(session: Session, *, player: Player, study: Study) -> Round | None:
     own kind comes first. Among equals a map of a picture whose answer the player does not know yet,
     then the heavier one. For practice it is a map with a known answer, while there is one.
     """
-    if study.status != "open":
-        raise ConflictError("This game is not open at the moment.")
     # One deal at a time for a player: a second tab waits here, then finds the open round.
     session.execute(select(Player.id).where(Player.id == player.id).with_for_update())
     player.last_seen_at = datetime.now(UTC)
@@ -49,6 +47,8 @@ def deal(session: Session, *, player: Player, study: Study) -> Round | None:
     )
     if open_round is not None:
         return open_round
+    # After that: who has a round at hand when a game is paused may finish it.
+    studies.check_open(study)
     map_id = None
     if _is_practice_due(session, player, study):
         map_id = session.scalar(_next_practice_map(player, study))

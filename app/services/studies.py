@@ -5,19 +5,23 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import case, func, select, text, true, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from app.explain.pictures import PictureError, open_picture
 from app.infra.errors import ConflictError, InvalidInputError, NotFoundError
 from app.infra.queue import enqueue
 from app.infra.storage import Storage
-from app.models import Account, Image, Layer, Network, Study, StudyClass
+from app.models import Account, Guest, Image, Layer, Network, Player, Study, StudyClass
+from app.models.studies import RANDOM_TOKEN
 from app.services import access
+
+VISIBILITIES = ("public", "unlisted", "private")
 
 
 def create(
@@ -31,17 +35,18 @@ def create(
     seed: int = 0,
     owner: Account | None = None,
     or_continue: bool = False,
+    opens_itself: bool = True,
+    visibility: str = "public",
+    n_wanted: int | None = 20,
 ) -> Study:
     """A new study without pictures. `layers`: dotted paths with their number of channels, from
     input to output. Without an owner it is the admins'. ConflictError when the name is taken.
 
     or_continue: a study of this name that is the same in everything is returned instead, so that an
-    import that was interrupted can go on.
+    import that was interrupted can go on. opens_itself: whether the game opens when the last
+    picture is computed. n_wanted: rounds wanted for each map, None for as many as people play.
     """
-    name = " ".join(name.split())
-    slug = _slug(name)
-    if not slug or len(name) > 120:
-        raise InvalidInputError("A study needs a name of 1 to 120 letters or digits.")
+    name, slug = check_name(name)
     if len(classes) < 2:
         raise InvalidInputError("A game needs at least two classes to choose from.")
     taken = session.scalar(select(Study.slug).where((Study.name == name) | (Study.slug == slug)))
@@ -55,7 +60,7 @@ def create(
         )
         if or_continue and is_same:
             return study
-        raise ConflictError(f"There is a study named “{name}” already. Choose another name.")
+        raise _taken(name)
     study = Study(
         name=name,
         slug=slug,
@@ -63,12 +68,36 @@ def create(
         clusterer=clusterer,
         seed=seed,
         owner=owner,
+        opens_itself=opens_itself,
+        visibility=visibility,
+        n_wanted=n_wanted,
         classes=[StudyClass(name=c, position=i) for i, c in enumerate(classes)],
         layers=[Layer(name=n, n_channels=c, position=i) for i, (n, c) in enumerate(layers)],
     )
     session.add(study)
     session.flush()
     return study
+
+
+def check_name(name: str) -> tuple[str, str]:
+    """A study's name, white space made even, and how addresses write it."""
+    name = " ".join(name.split())
+    slug = _slug(name)
+    if not slug or len(name) > 120 or "\x00" in name:
+        raise InvalidInputError("A study needs a name of 1 to 120 letters or digits.")
+    return name, slug
+
+
+def check_new_name(session: Session, name: str) -> str:
+    """The name, if no study has it yet; else ConflictError."""
+    name, slug = check_name(name)
+    if session.scalar(select(Study.id).where((Study.name == name) | (Study.slug == slug))):
+        raise _taken(name)
+    return name
+
+
+def _taken(name: str) -> ConflictError:
+    return ConflictError(f"There is a study named “{name}” already. Choose another name.")
 
 
 def _slug(name: str) -> str:
@@ -121,9 +150,94 @@ def list_visible(session: Session, account: Account) -> list[Study]:
     )
 
 
-def list_open(session: Session) -> list[Study]:
-    """The studies whose game can be played, newest first."""
-    return [study for study in list_all(session) if study.status == "open"]
+def list_open(session: Session, *, player: Player | None = None) -> list[Study]:
+    """The studies whose game can be played, newest first: the public ones, and those that this
+    player has come into by a link."""
+    may_play = Study.visibility == "public"
+    if player is not None:
+        joined = select(Guest.study_id).where(Guest.player_id == player.id)
+        may_play |= (Study.visibility == "unlisted") & Study.id.in_(joined)
+    return list(
+        session.scalars(
+            select(Study)
+            .where(Study.status == "open", may_play)
+            .options(joinedload(Study.network))
+            .order_by(Study.created_at.desc())
+        )
+    )
+
+
+# --- the game: who may play, and when
+
+
+def join(session: Session, *, token: str, player: Player) -> Study:
+    """Let a player in by the link of an unlisted study. NotFoundError for a link that is not, or no
+    longer, valid."""
+    study = session.scalar(
+        select(Study).where(Study.invite_token == token, Study.visibility != "private")
+    )
+    if study is None:
+        raise NotFoundError("This link is not, or no longer, valid. Ask for a new one.")
+    session.execute(
+        insert(Guest)
+        .values(study_id=study.id, player_id=player.id)
+        .on_conflict_do_nothing(index_elements=["study_id", "player_id"])
+    )
+    return study
+
+
+def check_entry(session: Session, study: Study, *, player: Player, may_view: bool) -> None:
+    """NotFoundError when this player may not know of the study's game. may_view: whether they may
+    look at the study in the studio, and so may try its game."""
+    if study.visibility == "public" or may_view:
+        return
+    if study.visibility == "unlisted" and session.get(Guest, (study.id, player.id)) is not None:
+        return
+    raise NotFoundError("There is no such study.")
+
+
+_NOT_OPEN = {
+    "computing": "This game is not open yet: its pictures are still being computed.",
+    "ready": "This game is not open yet. Please look in again later.",
+    "paused": "This game takes a break. What you have done is kept; please come back later.",
+    "closed": "This game is over. Thank you for playing!",
+}
+
+
+def check_open(study: Study) -> None:
+    """ConflictError, with the reason, while no new rounds are dealt."""
+    if study.status != "open":
+        raise ConflictError(_NOT_OPEN[study.status])
+
+
+def set_status(session: Session, study: Study, *, status: str) -> None:
+    """Open, pause or close the game. Rounds that players have at hand may be finished all the same.
+
+    A game can be opened as soon as one picture is computed; the others join in as they come.
+    """
+    if status not in ("open", "paused", "closed"):
+        raise InvalidInputError("A game can be opened, paused or closed.")
+    session.refresh(study, ["status"], with_for_update=True)
+    if status == "paused" and study.status != "open":
+        raise ConflictError("Only an open game can be paused.")
+    is_playable = select(Image.id).where(Image.study_id == study.id, Image.status == "done")
+    if status == "open" and not session.scalar(select(is_playable.exists())):
+        raise ConflictError("No picture is computed yet, so there is nothing to play.")
+    study.status = status
+
+
+def set_visibility(study: Study, *, visibility: str) -> None:
+    if visibility not in VISIBILITIES:
+        raise InvalidInputError("Choose who may play: everybody, those with the link, or nobody.")
+    study.visibility = visibility
+
+
+def renew_invitation(session: Session, study: Study) -> None:
+    """A new link for an unlisted game. The old one lets nobody in any more; whoever came in by it
+    stays."""
+    session.execute(
+        update(Study).where(Study.id == study.id).values(invite_token=text(RANDOM_TOKEN))
+    )
 
 
 def class_folders(photos: Path) -> list[Path]:
@@ -207,25 +321,56 @@ def _add_file(
 
 
 def open_when_ready(session: Session, study_id: UUID) -> None:
-    """Open the game once every picture has been computed or has failed."""
+    """Once every picture has been computed or has failed, open the game, or call it ready where
+    somebody wants to look first."""
     waiting = select(Image.id).where(Image.study_id == study_id, Image.status == "pending")
     done = select(Image.id).where(Image.study_id == study_id, Image.status == "done")
     session.execute(
         update(Study)
         .where(Study.id == study_id, Study.status == "computing")
         .where(~waiting.exists(), done.exists())
-        .values(status="open")
+        .values(status=case((Study.opens_itself, "open"), else_="ready"))
     )
 
 
+def stop(study: Study) -> None:
+    """Compute no further picture. Those that a worker has at hand are finished; nothing that is
+    done is lost."""
+    study.computing_since = None
+
+
 def resume(session: Session, study: Study, *, retry_failed: bool = False) -> int:
-    """Ask again for every explanation that is not there yet; the number asked for.
+    """Compute what is not there yet, also after a stop; the number of pictures asked for.
 
     What has been asked for already and still waits is done once all the same.
     """
+    _take_up_again(session, study, retry_failed=retry_failed)
+    return ask(session, study)
+
+
+def ask_to_resume(session: Session, study: Study, *, retry_failed: bool = False) -> None:
+    """As `resume`, but a worker asks for the pictures: for thousands of them that takes seconds."""
+    _take_up_again(session, study, retry_failed=retry_failed)
+    enqueue(session, "explanations.ask", study_id=str(study.id))
+
+
+def _take_up_again(session: Session, study: Study, *, retry_failed: bool) -> None:
+    study.computing_since = datetime.now(UTC)
     if retry_failed:
         failed = update(Image).where(Image.study_id == study.id, Image.status == "failed")
         session.execute(failed.values(status="pending", failure=None))
+
+
+def unfinished(session: Session) -> list[Study]:
+    """Studies with pictures to compute, but for those that somebody has stopped."""
+    waiting = select(Image.id).where(Image.study_id == Study.id, Image.status == "pending")
+    return list(
+        session.scalars(select(Study).where(Study.computing_since.is_not(None), waiting.exists()))
+    )
+
+
+def ask(session: Session, study: Study) -> int:
+    """Ask for the explanation of every picture that waits; their number."""
     ids = session.scalars(
         select(Image.id)
         .where(Image.study_id == study.id, Image.status == "pending")
@@ -238,12 +383,20 @@ def resume(session: Session, study: Study, *, retry_failed: bool = False) -> int
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a study's computing has come."""
+    """How far a study's computing has come.
+
+    images_per_s: over the last pictures until now, so that it falls when nothing comes; None until
+    two are done. quiet_s: seconds since the last sign of a worker. slowest_s: seconds that the
+    slowest of the last pictures took; None before the first.
+    """
 
     n_images: int
     n_done: int
     n_failed: int
-    images_per_s: float | None  # over the last pictures; None until two are done
+    is_stopped: bool
+    images_per_s: float | None
+    quiet_s: float
+    slowest_s: float | None
     failures: list[Refusal]
 
     @property
@@ -255,16 +408,37 @@ class Progress:
         return self.n_waiting == 0
 
     @property
+    def is_running(self) -> bool:
+        return not self.is_finished and not self.is_stopped
+
+    @property
+    def is_stalled(self) -> bool:
+        """Whether a picture should have come long ago."""
+        patience_s = max(_PATIENCE_S, _PATIENCE_FACTOR * (self.slowest_s or 0.0))
+        return self.is_running and self.quiet_s > patience_s
+
+    @property
     def seconds_left(self) -> float | None:
+        """Foretold from the speed of late; None where nobody can honestly say."""
         if self.is_finished:
             return 0.0
-        return self.n_waiting / self.images_per_s if self.images_per_s else None
+        if self.is_stopped or self.is_stalled or not self.images_per_s:
+            return None
+        return self.n_waiting / self.images_per_s
 
 
 _RATE_OVER = 20
 
+_PATIENCE_S = 60.0
+"""Seconds without any sign after which a page says so. Reading a large network takes half of it."""
 
-def progress(session: Session, study: Study) -> Progress:
+_PATIENCE_FACTOR = 4.0
+"""Or so many times what the slowest picture of late took, where that is more."""
+
+
+def progress(session: Session, study: Study, *, last_sign: datetime | None = None) -> Progress:
+    """last_sign: of a worker at one of the study's pictures, where something later than the last
+    finished picture is known."""
     counts = dict(
         session.execute(
             select(Image.status, func.count())
@@ -272,9 +446,12 @@ def progress(session: Session, study: Study) -> Progress:
             .group_by(Image.status)
         ).all()
     )
-    moments = session.scalars(
-        select(Image.computed_at)
+    since = study.computing_since
+    recent = session.execute(
+        select(Image.computed_at, Image.compute_s)
         .where(Image.study_id == study.id, Image.status == "done")
+        # What came before a stop says nothing about the speed since.
+        .where(Image.computed_at >= since if since is not None else true())
         .order_by(Image.computed_at.desc())
         .limit(_RATE_OVER)
     ).all()
@@ -283,20 +460,35 @@ def progress(session: Session, study: Study) -> Progress:
         .where(Image.study_id == study.id, Image.status == "failed")
         .order_by(Image.file_name)
     )
+    moments = [row.computed_at for row in recent]
+    is_finished = counts.get("pending", 0) == 0
+    now = max([datetime.now(UTC), *moments[:1]])
+    signs = [moment for moment in (since, last_sign, *moments[:1]) if moment is not None]
     return Progress(
         n_images=sum(counts.values()),
         n_done=counts.get("done", 0),
         n_failed=counts.get("failed", 0),
-        images_per_s=_rate([m for m in moments if m is not None]),
+        is_stopped=since is None,
+        images_per_s=_rate(moments, until=moments[0] if is_finished and moments else now),
+        quiet_s=(now - max(signs)).total_seconds() if signs else 0.0,
+        slowest_s=max((row.compute_s for row in recent if row.compute_s), default=None),
         failures=[Refusal(name, reason or "") for name, reason in failures],
     )
 
 
-def _rate(moments: Sequence[datetime]) -> float | None:
+def _rate(moments: Sequence[datetime], *, until: datetime) -> float | None:
+    """Pictures per second. moments: when pictures were done, latest first. The time since the last
+    counts once it is longer than pictures usually take."""
     if len(moments) < 2:
         return None
+    n_gaps = len(moments) - 1
     elapsed = (moments[0] - moments[-1]).total_seconds()
-    return (len(moments) - 1) / elapsed if elapsed > 0 else None
+    if elapsed <= 0:
+        return None
+    quiet = (until - moments[0]).total_seconds()
+    if quiet > elapsed / n_gaps:
+        elapsed, n_gaps = elapsed + quiet, n_gaps + 1
+    return n_gaps / elapsed
 
 
 def images(session: Session, study: Study) -> list[Image]:

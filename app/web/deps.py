@@ -17,6 +17,7 @@ from app.infra.storage import Storage
 from app.models import Account, Player, Study
 from app.services import access, accounts, players, studies
 from app.services.access import Level
+from app.services.signs import Signs
 
 PLAYER_COOKIE = "layerplay_player"
 PLAYER_COOKIE_AGE = timedelta(days=365)
@@ -38,6 +39,11 @@ def get_limits(request: Request) -> Limits:
     return limits
 
 
+def get_signs(request: Request) -> Signs:
+    signs: Signs = request.app.state.signs
+    return signs
+
+
 def get_session(request: Request) -> Iterator[Session]:
     """One transaction per request."""
     with transaction(request.app.state.factory, request.app.state.sender) as session:
@@ -47,6 +53,7 @@ def get_session(request: Request) -> Iterator[Session]:
 SettingsDep = Annotated[Settings, Depends(get_settings)]
 StorageDep = Annotated[Storage, Depends(get_storage)]
 LimitsDep = Annotated[Limits, Depends(get_limits)]
+SignsDep = Annotated[Signs, Depends(get_signs)]
 # The scope "function" ends the transaction before the answer leaves: the browser's next request
 # finds what this one stored, and a commit that fails is an error page, not a success.
 SessionDep = Annotated[Session, Depends(get_session, scope="function")]
@@ -147,6 +154,19 @@ def get_researcher(visitor: VisitorDep) -> Visitor:
     return visitor
 
 
+def get_maker(visitor: VisitorDep) -> Visitor:
+    if visitor.role not in ("researcher", "admin"):
+        raise ForbiddenError("Only researchers make studies. An admin can make you one.")
+    return visitor
+
+
+def require_own_draft(request: Request, session: SessionDep, maker: "MakerDep") -> None:
+    """Let in whoever makes the study of the draft in the address, if there is one in it."""
+    draft_id = request.path_params.get("draft_id")
+    if draft_id is not None:
+        access.require_own_draft(session, maker.account, draft_id=draft_id)
+
+
 def get_admin(visitor: VisitorDep) -> Visitor:
     if visitor.role != "admin":
         raise ForbiddenError("Only admins may do that.")
@@ -171,8 +191,10 @@ def require_view_of_image(session: SessionDep, visitor: VisitorDep, image_id: UU
 
 
 ResearcherDep = Annotated[Visitor, Depends(get_researcher, scope="function")]
+MakerDep = Annotated[Visitor, Depends(get_maker, scope="function")]
 AdminDep = Annotated[Visitor, Depends(get_admin, scope="function")]
 ViewedStudyDep = Annotated[Study, Depends(_study_for(Level.VIEW), scope="function")]
 ModeratedStudyDep = Annotated[Study, Depends(_study_for(Level.MODERATE), scope="function")]
 OwnedStudyDep = Annotated[Study, Depends(_study_for(Level.OWN), scope="function")]
+DraftOwnerDep = Depends(require_own_draft, scope="function")
 ImageViewerDep = Depends(require_view_of_image, scope="function")

@@ -19,7 +19,8 @@ from app.infra.limits import Limits
 from app.infra.queue import CelerySender
 from app.infra.settings import Settings, get_settings
 from app.infra.storage import Storage
-from app.web import accounts, admin, errors, explanations, members, play, studies
+from app.services.signs import Signs
+from app.web import accounts, admin, drafts, errors, explanations, members, play, studies
 from app.web.deps import get_visitor
 from app.web.security import LimitBody, PlayerCookie, RefuseForeignPosts, SecurityHeaders
 from app.web.templating import STATIC_FOLDERS
@@ -52,8 +53,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.sender = CelerySender(settings.redis_url)
     app.state.storage = Storage(settings.storage_path)
     app.state.limits = Limits(settings.redis_url)
+    app.state.signs = Signs(settings.redis_url)
     visitor = Depends(get_visitor, scope="function")
-    for module in (play, studies, members, explanations, accounts, admin):
+    for module in (play, drafts, studies, members, explanations, accounts, admin):
         app.include_router(module.router, dependencies=[visitor])
     app.add_api_route("/healthz", healthz, methods=["GET"])
     app.add_api_route("/readyz", readyz, methods=["GET"])

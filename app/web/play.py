@@ -12,10 +12,11 @@ from starlette.responses import Response
 from app import rules
 from app.infra.errors import InvalidInputError
 from app.models import Player, Round, Study, StudyClass
-from app.services import players, rounds, studies
+from app.services import access, players, rounds, studies
+from app.services.access import Level
 from app.services.players import Standing
 from app.services.rounds import Outcome
-from app.web.deps import KnownPlayerDep, PlayerDep, SessionDep, StorageDep
+from app.web.deps import KnownPlayerDep, MaybeVisitorDep, PlayerDep, SessionDep, StorageDep
 from app.web.templating import is_htmx, redirect, render, render_part
 
 router = APIRouter(default_response_class=Response)
@@ -91,10 +92,17 @@ def home(request: Request, session: SessionDep) -> Response:
 
 @router.get("/play")
 def choose_game(request: Request, session: SessionDep, player: PlayerDep) -> Response:
-    games = studies.list_open(session)
+    games = studies.list_open(session, player=player)
     if len(games) == 1:
         return redirect(request, f"/play/{games[0].slug}")
     return render(request, "play/choose.html", HomeContext(games))
+
+
+@router.get("/join/{token}")
+def join(request: Request, session: SessionDep, player: PlayerDep, token: str) -> Response:
+    """The link of an unlisted game: whoever opens it may play from then on."""
+    study = studies.join(session, token=token, player=player)
+    return redirect(request, f"/play/{study.slug}")
 
 
 @router.get("/play/{slug}")
@@ -102,6 +110,7 @@ def play(
     request: Request,
     session: SessionDep,
     player: PlayerDep,
+    visitor: MaybeVisitorDep,
     slug: str,
     class_id: int | None = None,
     label: Annotated[list[str], Query()] = [],  # noqa: B006
@@ -109,6 +118,11 @@ def play(
     """The player's open round, or the next. `class_id` and `label` bring back what was chosen and
     typed before a reveal without scripts."""
     study = studies.get(session, slug)
+    may_view = (
+        visitor is not None
+        and access.level(session, visitor.account, study_id=study.id) >= Level.VIEW
+    )
+    studies.check_entry(session, study, player=player, may_view=may_view)
     round_ = rounds.deal(session, player=player, study=study)
     if round_ is None:
         done = DoneContext(study, players.standing(session, player))

@@ -1,5 +1,6 @@
 """What every request passes before a route sees it, and every answer before it leaves."""
 
+import re
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -12,7 +13,10 @@ from app.web.deps import PLAYER_COOKIE, PLAYER_COOKIE_AGE
 from app.web.errors import error_answer
 
 MAX_BODY_BYTES = 64 * 1024
-"""Forms hold a class and five labels; nothing is uploaded here."""
+"""Forms hold a class and five labels, or a page of names."""
+
+_UPLOADS = re.compile(r"/drafts/[0-9a-f-]{36}/(pictures|network-files)")
+"""Addresses that take files. `web.uploads` reads those bit by bit, within limits of its own."""
 
 _CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -97,7 +101,11 @@ class LimitBody:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in _SAFE_METHODS:
+        if (
+            scope["type"] != "http"
+            or scope["method"] in _SAFE_METHODS
+            or _UPLOADS.fullmatch(scope["path"])
+        ):
             await self.app(scope, receive, send)
             return
         body = b""

@@ -1,24 +1,33 @@
 """The studio: studies, how far they have come, their pictures."""
 
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import groupby
+from time import monotonic
+from typing import Annotated, Any, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Form, Request
+from redis import RedisError
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
-from app.infra.errors import NotFoundError
-from app.models import Concept, Image, Label, Player, Round, Study, StudyClass
-from app.services import access, labels, studies
+from app.infra.errors import InvalidInputError, NotFoundError
+from app.models import Concept, Image, Label, Player, Round, Study, StudyClass, StudyDraft
+from app.services import access, drafts, labels, studies
 from app.services.access import Level
+from app.services.signs import AtWork, Signs
 from app.services.studies import Progress
 from app.web.deps import (
     ImageViewerDep,
     ModeratedStudyDep,
+    OwnedStudyDep,
     ResearcherDep,
     SessionDep,
+    SignsDep,
     StorageDep,
     ViewedStudyDep,
     VisitorDep,
@@ -27,12 +36,22 @@ from app.web.templating import is_htmx, redirect, render
 
 router = APIRouter(default_response_class=Response)
 
+_HEARTBEAT_S: Final = 15.0
+"""Seconds of silence after which a watcher hears that we are still here; where that cannot be sent
+any more, the line is gone and the watching ends."""
+
+_WATCH_S: Final = 600.0
+"""Seconds after which a watcher has to ask again, as browsers do by themselves: whoever may not
+look any more, sees no more."""
+
 
 @dataclass(frozen=True, slots=True)
 class ListContext:
-    """studies: those the visitor may look at, newest first, each with its number of pictures."""
+    """studies: those the visitor may look at, newest first, each with its number of pictures.
+    drafts: their studies in the making, the one changed last first."""
 
     studies: list[tuple[Study, int]]
+    drafts: list[StudyDraft]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,30 +66,32 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class StudyContext:
-    """A study with how far it has come, and its computed pictures class by class.
-
-    counts: what people have given; simulated_counts: what simulated players have, None before they
-    played. asked: whether concepts have just been asked for. may_moderate, may_share: what the
-    visitor may do besides looking.
-    """
+class ProgressContext:
+    """How far a study has come. at_work: the pictures that workers have at hand. now: to say how
+    long ago something was. may_steer: whether the visitor may stop computing and open the game."""
 
     study: Study
     progress: Progress
+    at_work: list[AtWork]
+    now: datetime
+    may_steer: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StudyContext(ProgressContext):
+    """A study with its computed pictures class by class.
+
+    counts: what people have given; simulated_counts: what simulated players have, None before they
+    played. asked: whether concepts have just been asked for. may_moderate, may_share: what the
+    visitor may do besides.
+    """
+
     counts: Counts
     simulated_counts: Counts | None
     classes: list[tuple[StudyClass, list[Image]]]
     asked: bool
     may_moderate: bool
     may_share: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ProgressContext:
-    """How far a study has come: see StudyContext."""
-
-    study: Study
-    progress: Progress
 
 
 @router.get("/studio")
@@ -81,7 +102,8 @@ def list_studies(request: Request, session: SessionDep, visitor: ResearcherDep) 
         (study, n_images.get(study.id, 0))
         for study in studies.list_visible(session, visitor.account)
     ]
-    return render(request, "studies/list.html", ListContext(listed))
+    context = ListContext(listed, drafts.list_visible(session, visitor.account))
+    return render(request, "studies/list.html", context)
 
 
 @router.get("/studio/{slug}")
@@ -89,6 +111,7 @@ def show(
     request: Request,
     session: SessionDep,
     visitor: VisitorDep,
+    signs: SignsDep,
     study: ViewedStudyDep,
     asked: bool = False,
 ) -> Response:
@@ -96,8 +119,7 @@ def show(
     done = [image for image in studies.images(session, study) if image.status == "done"]
     by_simulated = _counts(session, study, simulated=True)
     context = StudyContext(
-        study=study,
-        progress=studies.progress(session, study),
+        **_progress(session, signs, study, level),
         counts=_counts(session, study, simulated=False),
         simulated_counts=by_simulated if by_simulated.n_rounds + by_simulated.n_practice else None,
         classes=[(c, list(group)) for c, group in groupby(done, key=lambda i: i.image_class)],
@@ -137,15 +159,91 @@ def _counts(session: Session, study: Study, *, simulated: bool) -> Counts:
     )
 
 
+def _progress(session: Session, signs: Signs, study: Study, level: Level) -> dict[str, Any]:
+    at_work = signs.read(study.id)
+    last_sign = max((one.at for one in at_work), default=None)
+    return {
+        "study": study,
+        "progress": studies.progress(session, study, last_sign=last_sign),
+        "at_work": at_work,
+        "now": datetime.now(UTC),
+        "may_steer": level >= Level.OWN,
+    }
+
+
 @router.get("/studio/{slug}/progress")
-def show_progress(request: Request, session: SessionDep, study: ViewedStudyDep) -> Response:
-    """The progress alone, for the page that asks every two seconds while pictures compute."""
+def show_progress(
+    request: Request,
+    session: SessionDep,
+    visitor: VisitorDep,
+    signs: SignsDep,
+    study: ViewedStudyDep,
+) -> Response:
+    """The progress alone, for the page that watches pictures compute."""
     if not is_htmx(request):
         return redirect(request, f"/studio/{study.slug}")
-    context = ProgressContext(study, studies.progress(session, study))
-    # Once all is computed the page is loaded anew: the game is open and all pictures are there.
+    level = access.level(session, visitor.account, study_id=study.id)
+    context = ProgressContext(**_progress(session, signs, study, level))
+    # Once all is computed the page is loaded anew: all pictures are there, the game may be open.
     headers = {"HX-Refresh": "true"} if context.progress.is_finished else None
     return render(request, "studies/_progress.html", context, headers=headers)
+
+
+@router.get("/studio/{slug}/signs")
+async def tell_signs(signs: SignsDep, study: ViewedStudyDep) -> Response:
+    """Server-sent events: `sign` whenever workers have come further with the study's pictures.
+
+    What is new the page asks for itself. One that gets no events asks every few seconds all the
+    same, so a Redis that does not answer, or a proxy that holds events back, hides nothing.
+    """
+    study_id = study.id
+
+    async def events() -> AsyncIterator[str]:
+        ends_at = monotonic() + _WATCH_S
+        with suppress(RedisError):
+            async for is_sign in signs.changes(study_id, every_s=_HEARTBEAT_S):
+                yield "event: sign\ndata:\n\n" if is_sign else ": still here\n\n"
+                if monotonic() > ends_at:
+                    return
+
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(events(), media_type="text/event-stream", headers=headers)
+
+
+@router.post("/studio/{slug}/computing")
+def steer_computing(
+    request: Request, session: SessionDep, study: OwnedStudyDep, to: Annotated[str, Form()]
+) -> Response:
+    """to: `stop`, `resume`, or `retry` for the failed ones as well."""
+    if to == "stop":
+        studies.stop(study)
+    elif to in ("resume", "retry"):
+        studies.ask_to_resume(session, study, retry_failed=to == "retry")
+    else:
+        raise InvalidInputError("Computing can be stopped, resumed, or tried again.")
+    return redirect(request, f"/studio/{study.slug}")
+
+
+@router.post("/studio/{slug}/status")
+def set_status(
+    request: Request, session: SessionDep, study: OwnedStudyDep, status: Annotated[str, Form()]
+) -> Response:
+    studies.set_status(session, study, status=status)
+    return redirect(request, f"/studio/{study.slug}")
+
+
+@router.post("/studio/{slug}/visibility")
+def set_visibility(
+    request: Request, study: OwnedStudyDep, visibility: Annotated[str, Form()]
+) -> Response:
+    studies.set_visibility(study, visibility=visibility)
+    return redirect(request, f"/studio/{study.slug}")
+
+
+@router.post("/studio/{slug}/invitation")
+def renew_invitation(request: Request, session: SessionDep, study: OwnedStudyDep) -> Response:
+    studies.renew_invitation(session, study)
+    return redirect(request, f"/studio/{study.slug}")
 
 
 @router.post("/studio/{slug}/concepts")

@@ -17,7 +17,8 @@ from starlette.testclient import TestClient
 
 from app.infra.storage import Storage
 from app.models import Account, Image, Study
-from app.services import access, accounts, rounds
+from app.services import access, accounts, drafts, rounds
+from app.web import studies
 from app.web.templating import STATIC_FOLDERS
 from tests.factories import make_account, make_image, make_study, maps_of
 from tests.web.conftest import sign_in
@@ -29,6 +30,9 @@ two are players. The researcher has nothing to do with it."""
 # In the order of the roles: + is let in, s sent to sign in, - refused, 0 told that there is no such
 # thing. The game is the same for everybody, signed in or not.
 EVERYBODY = "+++++++"
+MAKER = "s-+--++"  # only researchers make studies; the owner is one
+OWN_DRAFT = "s-0--++"  # the draft in the table is the owner's
+OWN_DRAFT_FILE = "s-0--00"  # of which it has none
 OWN_ROUND = "0+00000"  # the round in the table is the player's
 SIGNED_IN = "s++++++"
 STUDIO = "s-+++++"
@@ -41,6 +45,7 @@ TABLE = {
     "GET /": EVERYBODY,
     "GET /play": EVERYBODY,
     "GET /play/{slug}": EVERYBODY,
+    "GET /join/{token}": EVERYBODY,
     "GET /rounds/{round_id}": OWN_ROUND,
     "POST /rounds/{round_id}/reveal": OWN_ROUND,
     "POST /rounds/{round_id}/guess": OWN_ROUND,
@@ -50,10 +55,35 @@ TABLE = {
     "GET /studio": STUDIO,
     "GET /studio/{slug}": VIEW,
     "GET /studio/{slug}/progress": VIEW,
+    "GET /studio/{slug}/signs": VIEW,
+    "POST /studio/{slug}/computing": OWN,
+    "POST /studio/{slug}/status": OWN,
+    "POST /studio/{slug}/visibility": OWN,
+    "POST /studio/{slug}/invitation": OWN,
     "POST /studio/{slug}/concepts": MODERATE,
     "GET /studio/{slug}/members": OWN,
     "POST /studio/{slug}/members": OWN,
     "POST /studio/{slug}/members/{account_id}/remove": OWN,
+    "GET /drafts/new": MAKER,
+    "POST /drafts/new": MAKER,
+    "GET /drafts/{draft_id}": OWN_DRAFT,
+    "POST /drafts/{draft_id}/discard": OWN_DRAFT,
+    "GET /drafts/{draft_id}/network": OWN_DRAFT,
+    "POST /drafts/{draft_id}/network": OWN_DRAFT,
+    "POST /drafts/{draft_id}/network-files": OWN_DRAFT,
+    "GET /drafts/{draft_id}/layers": OWN_DRAFT,
+    "POST /drafts/{draft_id}/layers": OWN_DRAFT,
+    "GET /drafts/{draft_id}/pictures": OWN_DRAFT,
+    "POST /drafts/{draft_id}/pictures": OWN_DRAFT,
+    "POST /drafts/{draft_id}/pictures/remove": OWN_DRAFT,
+    "POST /drafts/{draft_id}/pictures/forget-refusals": OWN_DRAFT,
+    "GET /drafts/{draft_id}/thumbnails/{file_id}.jpg": OWN_DRAFT_FILE,
+    "GET /drafts/{draft_id}/game": OWN_DRAFT,
+    "POST /drafts/{draft_id}/game": OWN_DRAFT,
+    "GET /drafts/{draft_id}/review": OWN_DRAFT,
+    "POST /drafts/{draft_id}/preview": OWN_DRAFT_FILE,
+    "GET /drafts/{draft_id}/preview/{file_id}/{name}.jpg": OWN_DRAFT_FILE,
+    "POST /drafts/{draft_id}/finish": OWN_DRAFT,
     "GET /images/{image_id}/view.jpg": VIEW,
     "GET /explanations/{image_id}": VIEW,
     "GET /explanations/{image_id}/maps/{map_ids}.jpg": VIEW,
@@ -153,6 +183,9 @@ def ask(session: Session, client: TestClient, site: Site, route: str) -> Respons
     purpose: Literal["email", "password"] = "email" if "confirm" in path else "password"
     email = "new@example.org" if purpose == "email" else None
     token = accounts.make_link(session, site.bystander, purpose=purpose, email=email)
+    owner = site.people["owner"]
+    assert owner is not None
+    draft = drafts.create(session, name=f"Draft {uuid4().hex}", owner=owner)
     session.commit()
     address = path.format(
         slug=site.study.slug,
@@ -162,7 +195,10 @@ def ask(session: Session, client: TestClient, site: Site, route: str) -> Respons
         reveal_index=0,
         account_id=site.bystander.id,
         sign_in_id=uuid4(),
-        token=token,
+        token=site.study.invite_token if "join" in path else token,
+        draft_id=draft.id,
+        file_id=uuid4(),
+        name="view",
     )
     return client.request(method, address, params=QUERIES.get(route), data=FORMS.get(route))
 
@@ -176,7 +212,16 @@ def letter(answer: Response) -> str:
 
 
 @pytest.mark.parametrize("route", TABLE)
-def test_who_is_let_in(session: Session, client: TestClient, site: Site, route: str) -> None:
+def test_who_is_let_in(
+    session: Session,
+    client: TestClient,
+    site: Site,
+    route: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Whoever may watch, watches for a moment only.
+    monkeypatch.setattr(studies, "_WATCH_S", 0.0)
+    monkeypatch.setattr(studies, "_HEARTBEAT_S", 0.01)
     found = ""
     for role in ROLES:
         client.cookies.clear()

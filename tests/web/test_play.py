@@ -103,7 +103,7 @@ class TestArriving:
         session.commit()
         page = client.get(f"/play/{study.slug}")
         assert page.status_code == 409
-        assert "not open at the moment" in text_of(page.text)
+        assert "its pictures are still being computed" in text_of(page.text)
 
 
 class TestOpenRound:

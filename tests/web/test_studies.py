@@ -210,7 +210,7 @@ class TestProgress:
         said = text_of(page)
         assert "1 of 3 pictures done, 1 failed, 1 waiting" in page
         assert "broken.jpg : It is cut short." in said
-        assert 'hx-trigger="every 2s"' in page
+        assert 'hx-trigger="sign from:#signs, every 4s"' in page
 
     def test_the_part_is_the_one_in_the_page(
         self, researcher: TestClient, computing: Study
