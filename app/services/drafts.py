@@ -223,9 +223,10 @@ def clean_class_name(name: str) -> str:
 
 
 def clean_path(path: str) -> str:
-    """A path as people may read it: no control characters, not endless."""
+    """A path as people may read it: no control characters, and not endless, for which the middle
+    is left out."""
     plain = "".join(c for c in path if c.isprintable()) or "(no name)"
-    return plain if len(plain) <= 400 else "…" + plain[-399:]
+    return plain if len(plain) <= 400 else f"{plain[:250]}…{plain[-149:]}"
 
 
 def remove_class(session: Session, draft: StudyDraft, *, class_name: str) -> None:
