@@ -19,8 +19,14 @@ from app.infra.queue import CelerySender
 from app.infra.settings import Settings, get_settings
 from app.infra.storage import Storage
 from app.services.signs import Signs
-from app.web import drafts, errors, explanations, play, studies
-from app.web.security import LimitBody, PlayerCookie, RefuseForeignPosts, SecurityHeaders
+from app.web import drafts, errors, explanations, overview, play, studies
+from app.web.security import (
+    LimitBody,
+    NoteLostAnswers,
+    PlayerCookie,
+    RefuseForeignPosts,
+    SecurityHeaders,
+)
 from app.web.templating import STATIC_FOLDERS
 
 
@@ -50,7 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.sender = CelerySender(settings.redis_url)
     app.state.storage = Storage(settings.storage_path)
     app.state.signs = Signs(settings.redis_url)
-    for module in (play, drafts, studies, explanations):
+    for module in (play, drafts, overview, studies, explanations):
         app.include_router(module.router)
     app.add_api_route("/healthz", healthz, methods=["GET"])
     app.add_api_route("/readyz", readyz, methods=["GET"])
@@ -61,6 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(PlayerCookie, secure=settings.secure_cookies)
     app.add_middleware(LimitBody)
     app.add_middleware(RefuseForeignPosts)
+    app.add_middleware(NoteLostAnswers, signs=app.state.signs)
     app.add_middleware(errors.CatchErrors)
     app.add_middleware(SecurityHeaders)
     return app
