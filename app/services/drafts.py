@@ -109,6 +109,11 @@ def choose_network(session: Session, draft: StudyDraft, *, source: str) -> None:
     _set_network(session, draft, source.strip())
 
 
+def known_networks(session: Session) -> list[Network]:
+    """The networks that were used here before, newest first."""
+    return list(session.scalars(select(Network).order_by(Network.created_at.desc(), Network.id)))
+
+
 def keep_network_files(
     session: Session, storage: Storage, draft: StudyDraft, *, description_key: str, weights_key: str
 ) -> None:

@@ -82,8 +82,3 @@ def load_registered(row: Network, storage: Storage) -> LoadedNetwork:
 
 def get(session: Session, network_id: int) -> Network:
     return session.get_one(Network, network_id)
-
-
-def list_all(session: Session) -> list[Network]:
-    """Every registered network, newest first."""
-    return list(session.scalars(select(Network).order_by(Network.created_at.desc(), Network.id)))

@@ -14,7 +14,7 @@ from app.infra.db import transaction
 from app.infra.errors import ConflictError, InvalidInputError, NotFoundError
 from app.infra.storage import Storage
 from app.models import Network, StudyDraft
-from app.services import drafts, networks
+from app.services import drafts
 from app.services.drafts import Contents
 from app.web import uploads
 from app.web.deps import ResearcherDep, SessionDep, SettingsDep, StorageDep
@@ -132,7 +132,7 @@ def _network_context(
     return NetworkContext(
         **_common(session, draft, "network"),
         message=message,
-        known=networks.list_all(session),
+        known=drafts.known_networks(session),
     )
 
 
