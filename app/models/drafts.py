@@ -56,7 +56,7 @@ class StudyDraft(Base):
     opens_itself: Mapped[bool] = mapped_column(default=False, server_default=false())
     # Of one picture explained: its file, and what was found or went wrong; see services.drafts.
     preview_file_id: Mapped[UUID | None]
-    preview: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    preview: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     created_at: Mapped[CreatedAt]
     changed_at: Mapped[Moment] = mapped_column(server_default=func.now(), onupdate=func.now())
 

@@ -77,7 +77,7 @@ class Study(Base):
     invite_token: Mapped[str] = mapped_column(
         String(64), server_default=text(RANDOM_TOKEN), unique=True
     )
-    n_wanted: Mapped[int | None] = mapped_column(default=20, server_default="20")  # rounds per map
+    n_wanted: Mapped[int | None]  # rounds for each map; None: as many as people play
     # When computing was last begun or taken up again; None while it is stopped by hand.
     computing_since: Mapped[Moment | None] = mapped_column(
         default=lambda: datetime.now(UTC), server_default=func.now()

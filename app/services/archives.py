@@ -83,7 +83,7 @@ def list_entries(archive: ZipFile) -> Iterator[Entry]:
     """The files that somebody put in, in the archive's order. Folders, and what operating systems
     add by themselves, are passed over."""
     for info in archive.infolist():
-        parts = PurePosixPath(info.filename).parts
+        parts = PurePosixPath(info.filename.replace("\\", "/")).parts
         if not info.is_dir() and not any(
             part in _MADE_BY_SYSTEMS or (part.startswith(".") and part != "..") for part in parts
         ):

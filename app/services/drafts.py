@@ -48,8 +48,11 @@ N_THUMBNAILS: Final = 8
 _PUBLISHED_NAME: Final = re.compile(r"[a-z0-9_]{1,60}|timm:[A-Za-z0-9_.-]{1,80}")
 
 
-def create(session: Session, *, name: str, owner: Account) -> StudyDraft:
-    """A draft with nothing in it but its name. ConflictError when a study has the name."""
+def create(session: Session, *, name: str, owner: Account | None = None) -> StudyDraft:
+    """A draft with nothing in it but its name. Without an owner it is the admins'.
+
+    ConflictError when a study has the name.
+    """
     draft = StudyDraft(name=studies.check_new_name(session, name), owner=owner)
     session.add(draft)
     session.flush()
@@ -93,11 +96,6 @@ def discard(session: Session, draft: StudyDraft) -> None:
 # --- the network
 
 
-def known_networks(session: Session) -> list[Network]:
-    """Those that studies use already, newest first."""
-    return list(session.scalars(select(Network).order_by(Network.created_at.desc(), Network.id)))
-
-
 def choose_network(session: Session, draft: StudyDraft, *, source: str) -> None:
     """Choose a network by name, and have a worker read it and list its layers.
 
@@ -117,6 +115,11 @@ def choose_network(session: Session, draft: StudyDraft, *, source: str) -> None:
             "such as resnet18."
         )
     _set_network(session, draft, source.strip())
+
+
+def known_networks(session: Session) -> list[Network]:
+    """The networks that were used here before, newest first."""
+    return list(session.scalars(select(Network).order_by(Network.created_at.desc(), Network.id)))
 
 
 def keep_network_files(
@@ -233,9 +236,10 @@ def clean_class_name(name: str) -> str:
 
 
 def clean_path(path: str) -> str:
-    """A path as people may read it: no control characters, not endless."""
+    """A path as people may read it: no control characters, and not endless, for which the middle
+    is left out."""
     plain = "".join(c for c in path if c.isprintable()) or "(no name)"
-    return plain if len(plain) <= 400 else "…" + plain[-399:]
+    return plain if len(plain) <= 400 else f"{plain[:250]}…{plain[-149:]}"
 
 
 def remove_class(session: Session, draft: StudyDraft, *, class_name: str) -> None:

@@ -7,11 +7,12 @@ another.
 import asyncio
 import json
 import logging
+import time
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import redis
 import redis.asyncio
@@ -20,6 +21,9 @@ _log = logging.getLogger(__name__)
 
 _KEPT: Final = timedelta(minutes=10)
 """How long a sign is kept that nobody took away, as of a worker that was killed."""
+
+_LOST: Final = "layerplay:lost-answers"
+_LOST_KEPT: Final = timedelta(minutes=30)
 
 _GATHER_S: Final = 0.4
 """Signs that follow one another within this time are told as one: more often nobody can read."""
@@ -78,6 +82,27 @@ class Signs:
             if datetime.now(UTC) - at < _KEPT:
                 found.append(AtWork(**entries, at=at))
         return sorted(found, key=lambda one: one.file_name)
+
+    def note_lost_answer(self) -> None:
+        """Keep in mind that an answer to a round could not be stored, whatever the reason."""
+        now = time.time()
+        try:
+            with self._redis.pipeline(transaction=False) as pipe:
+                pipe.zadd(_LOST, {uuid4().hex: now})
+                pipe.zremrangebyscore(_LOST, "-inf", now - _LOST_KEPT.total_seconds())
+                pipe.expire(_LOST, _LOST_KEPT)
+                pipe.execute()
+        except redis.RedisError as error:
+            _log.error("a lost answer could not be noted either: %s", error)
+
+    def lost_answers(self) -> int:
+        """How many answers could not be stored in the last half hour."""
+        since = time.time() - _LOST_KEPT.total_seconds()
+        try:
+            return int(self._redis.zcount(_LOST, since, "+inf"))
+        except redis.RedisError as error:
+            _log.warning("lost answers not counted: %s", error)
+            return 0
 
     async def changes(self, study_id: UUID, *, every_s: float) -> AsyncIterator[bool]:
         """True whenever there has been a sign, False after `every_s` seconds without. Ends with a

@@ -449,7 +449,7 @@ def progress(session: Session, study: Study, *, last_sign: datetime | None = Non
     since = study.computing_since
     recent = session.execute(
         select(Image.computed_at, Image.compute_s)
-        .where(Image.study_id == study.id, Image.status == "done")
+        .where(Image.study_id == study.id, Image.computed_at.is_not(None))
         # What came before a stop says nothing about the speed since.
         .where(Image.computed_at >= since if since is not None else true())
         .order_by(Image.computed_at.desc())
@@ -460,7 +460,7 @@ def progress(session: Session, study: Study, *, last_sign: datetime | None = Non
         .where(Image.study_id == study.id, Image.status == "failed")
         .order_by(Image.file_name)
     )
-    moments = [row.computed_at for row in recent]
+    moments = [row.computed_at for row in recent if row.computed_at is not None]
     is_finished = counts.get("pending", 0) == 0
     now = max([datetime.now(UTC), *moments[:1]])
     signs = [moment for moment in (since, last_sign, *moments[:1]) if moment is not None]

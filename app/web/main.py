@@ -20,9 +20,15 @@ from app.infra.queue import CelerySender
 from app.infra.settings import Settings, get_settings
 from app.infra.storage import Storage
 from app.services.signs import Signs
-from app.web import accounts, admin, drafts, errors, explanations, members, play, studies
+from app.web import accounts, admin, drafts, errors, explanations, members, overview, play, studies
 from app.web.deps import get_visitor
-from app.web.security import LimitBody, PlayerCookie, RefuseForeignPosts, SecurityHeaders
+from app.web.security import (
+    LimitBody,
+    NoteLostAnswers,
+    PlayerCookie,
+    RefuseForeignPosts,
+    SecurityHeaders,
+)
 from app.web.templating import STATIC_FOLDERS
 
 
@@ -55,7 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.limits = Limits(settings.redis_url)
     app.state.signs = Signs(settings.redis_url)
     visitor = Depends(get_visitor, scope="function")
-    for module in (play, drafts, studies, members, explanations, accounts, admin):
+    for module in (play, drafts, overview, studies, members, explanations, accounts, admin):
         app.include_router(module.router, dependencies=[visitor])
     app.add_api_route("/healthz", healthz, methods=["GET"])
     app.add_api_route("/readyz", readyz, methods=["GET"])
@@ -66,6 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(PlayerCookie, secure=settings.secure_cookies)
     app.add_middleware(LimitBody)
     app.add_middleware(RefuseForeignPosts)
+    app.add_middleware(NoteLostAnswers, signs=app.state.signs)
     app.add_middleware(errors.CatchErrors)
     app.add_middleware(SecurityHeaders)
     return app

@@ -3,12 +3,14 @@
 import re
 from urllib.parse import urlsplit
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.infra.errors import AppError, ForbiddenError
+from app.services.signs import Signs
 from app.web.deps import PLAYER_COOKIE, PLAYER_COOKIE_AGE
 from app.web.errors import error_answer
 
@@ -159,3 +161,22 @@ class PlayerCookie:
             await send(message)
 
         await self.app(scope, receive, send_with_cookie)
+
+
+_ANSWERS = re.compile(r"/rounds/[^/]+/(guess|resign)")
+
+
+class NoteLostAnswers:
+    """Notes answers to rounds that end in an error of ours, for the alarm in the studio."""
+
+    def __init__(self, app: ASGIApp, *, signs: Signs) -> None:
+        self.app = app
+        self.signs = signs
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self.app(scope, receive, send)
+        except Exception:
+            if scope["type"] == "http" and _ANSWERS.fullmatch(scope["path"]):
+                await run_in_threadpool(self.signs.note_lost_answer)
+            raise

@@ -1,14 +1,20 @@
 """The studio: who gets in, what it shows, what its button asks for."""
 
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
 import pytest
-from sqlalchemy import Engine, event
+from fastapi import FastAPI
+from sqlalchemy import Engine, event, select
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.infra.storage import Storage
-from app.models import Image, Study
-from app.services import access, practice, rounds
+from app.models import Image, Player, Round, Study
+from app.services import access, practice, rounds, studies
 from app.services.access import Level
+from app.services.signs import AtWork
+from app.web.deps import SIGN_IN_COOKIE
 from tests.factories import make_account, make_image, make_player, make_study, maps_of
 from tests.web.conftest import Sent, sign_in
 from tests.web.reading import part, text_of
@@ -226,10 +232,169 @@ class TestProgress:
         address = f"/studio/{study.slug}/progress"
         answer = researcher.get(address, headers={"HX-Request": "true"})
         assert answer.headers["HX-Refresh"] == "true"
-        assert "every 2s" not in answer.text
+        assert "every 4s" not in answer.text
 
     def test_opened_by_itself_it_leads_to_the_study(
         self, researcher: TestClient, study: Study
     ) -> None:
         answer = researcher.get(f"/studio/{study.slug}/progress")
         assert answer.headers["location"] == f"/studio/{study.slug}"
+
+    def test_pictures_at_hand_are_shown_with_their_layers(
+        self, researcher: TestClient, app: FastAPI, computing: Study
+    ) -> None:
+        image_id = uuid4()
+        at = AtWork("kite-7.png", 1, 2, datetime.now(UTC))
+        app.state.signs.give(computing.id, image_id, at)
+        said = text_of(researcher.get(f"/studio/{computing.slug}").text)
+        assert "kite-7.png 1 of 2 just now" in said
+        app.state.signs.take_away(computing.id, image_id)
+        assert "kite-7.png" not in researcher.get(f"/studio/{computing.slug}").text
+
+    def test_a_long_silence_is_said_and_no_time_is_foretold(
+        self, researcher: TestClient, session: Session, computing: Study
+    ) -> None:
+        computing.computing_since = datetime.now(UTC) - timedelta(minutes=5)
+        session.commit()
+        said = text_of(researcher.get(f"/studio/{computing.slug}").text)
+        assert "Nothing is being computed" in said
+        assert "For 5 minutes no worker has given a sign." in said
+        assert "Time left, about –" in said
+
+    def test_it_can_be_stopped_and_taken_up_again(
+        self, researcher: TestClient, session: Session, computing: Study, sent: Sent
+    ) -> None:
+        address = f"/studio/{computing.slug}/computing"
+        assert researcher.post(address, data={"to": "stop"}).status_code == 303
+        assert "Computing is stopped" in text_of(researcher.get(f"/studio/{computing.slug}").text)
+        assert sent.jobs == []
+        researcher.post(address, data={"to": "retry"})
+        assert [job.name for job in sent.jobs] == ["explanations.ask"]
+        session.expire_all()
+        progress = studies.progress(session, studies.get(session, computing.slug))
+        assert (progress.is_stopped, progress.n_waiting, progress.n_failed) == (False, 2, 0)
+
+    def test_any_other_wish_is_refused(self, researcher: TestClient, computing: Study) -> None:
+        answer = researcher.post(f"/studio/{computing.slug}/computing", data={"to": "fly"})
+        assert answer.status_code == 422
+
+
+class TestGame:
+    def test_a_paused_game_deals_no_round_and_says_so(
+        self, researcher: TestClient, session: Session, study: Study, image: Image
+    ) -> None:
+        researcher.post(f"/studio/{study.slug}/status", data={"status": "paused"})
+        answer = researcher.get(f"/play/{study.slug}")
+        assert answer.status_code == 409
+        assert "takes a break" in text_of(answer.text)
+        researcher.post(f"/studio/{study.slug}/status", data={"status": "open"})
+        assert researcher.get(f"/play/{study.slug}").status_code == 200
+
+    def test_a_round_at_hand_may_be_finished_when_the_game_is_closed(
+        self, researcher: TestClient, session: Session, study: Study, image: Image, player: Player
+    ) -> None:
+        assert "What is this?" in researcher.get(f"/play/{study.slug}").text
+        researcher.post(f"/studio/{study.slug}/status", data={"status": "closed"})
+        assert "What is this?" in researcher.get(f"/play/{study.slug}").text
+        round_ = session.scalars(select(Round)).one()
+        form = {"class_id": str(study.classes[0].id)}
+        assert researcher.post(f"/rounds/{round_.id}/guess", data=form).status_code == 303
+        assert "This game is over" in text_of(researcher.get(f"/play/{study.slug}").text)
+
+    def test_a_game_without_a_computed_picture_cannot_be_opened(
+        self, researcher: TestClient, session: Session
+    ) -> None:
+        study = make_study(session, name="Empty", status="computing")
+        session.commit()
+        answer = researcher.post(f"/studio/{study.slug}/status", data={"status": "open"})
+        assert answer.status_code == 409
+
+    def test_an_unlisted_game_lets_in_by_its_link_alone(
+        self, client: TestClient, session: Session, study: Study, image: Image
+    ) -> None:
+        study.visibility = "unlisted"
+        session.commit()
+        assert study.name not in client.get("/").text
+        assert client.get(f"/play/{study.slug}").status_code == 404
+        joined = client.get(f"/join/{study.invite_token}")
+        assert joined.headers["location"] == f"/play/{study.slug}"
+        assert client.get(f"/play/{study.slug}").status_code == 200
+        assert client.get(f"/join/{study.invite_token}").status_code == 303
+
+    def test_a_new_link_shuts_the_old_one_but_not_those_who_are_in(
+        self,
+        client: TestClient,
+        session: Session,
+        study: Study,
+        image: Image,
+    ) -> None:
+        study.visibility = "unlisted"
+        session.commit()
+        old = study.invite_token
+        client.get(f"/join/{old}")
+        sign_in(session, client, make_account(session, role="admin"))
+        client.post(f"/studio/{study.slug}/invitation")
+        client.cookies.delete(SIGN_IN_COOKIE)
+        assert client.get(f"/join/{old}").status_code == 404
+        assert client.get(f"/play/{study.slug}").status_code == 200
+
+    def test_a_private_game_is_for_the_studio_alone(
+        self, client: TestClient, session: Session, study: Study, image: Image
+    ) -> None:
+        study.visibility = "private"
+        session.commit()
+        assert client.get(f"/join/{study.invite_token}").status_code == 404
+        assert client.get(f"/play/{study.slug}").status_code == 404
+        sign_in(session, client, make_account(session, role="admin"))
+        assert client.get(f"/play/{study.slug}").status_code == 200
+
+
+class TestOverview:
+    def test_each_chart_has_a_title_units_a_table_and_a_download(
+        self, researcher: TestClient, study: Study, image: Image
+    ) -> None:
+        page = researcher.get(f"/studio/{study.slug}/overview").text
+        for key in ("rounds", "players", "coverage", "agreement", "concepts"):
+            chart = part(page, f"chart-{key}")
+            for piece in ("<h2", "Up: ", "Across: ", "As a table", f"overview/{key}.csv"):
+                assert piece in chart
+            answer = researcher.get(f"/studio/{study.slug}/overview/{key}.csv")
+            assert answer.headers["content-type"].startswith("text/csv")
+            assert len(answer.text.splitlines()) > 1
+
+    def test_a_download_says_what_the_chart_does(
+        self, researcher: TestClient, session: Session, study: Study, image: Image
+    ) -> None:
+        study.n_wanted = 2
+        session.commit()
+        answer = researcher.get(f"/studio/{study.slug}/overview/coverage.csv")
+        assert answer.text.splitlines() == ["rounds finished,maps", "0,2", "1,0", "2 or more,0"]
+
+    def test_there_is_no_other_download(self, researcher: TestClient, study: Study) -> None:
+        assert researcher.get(f"/studio/{study.slug}/overview/secrets.csv").status_code == 404
+
+    def test_the_part_is_the_one_in_the_page(self, researcher: TestClient, study: Study) -> None:
+        address = f"/studio/{study.slug}/overview"
+        alone = researcher.get(address, headers={"HX-Request": "true"}).text
+        assert part(alone, "overview") == part(researcher.get(address).text, "overview") != ""
+
+    def test_answers_that_could_not_be_stored_are_an_alarm(
+        self,
+        researcher: TestClient,
+        player: Player,
+        study: Study,
+        image: Image,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        def fail(*_: object, **__: object) -> None:
+            raise OSError("the disk is full")
+
+        researcher.get(f"/play/{study.slug}")
+        address = f"/studio/{study.slug}/overview"
+        assert "Answers are being lost" not in researcher.get(address).text
+        with monkeypatch.context() as patch:
+            patch.setattr(rounds, "guess", fail)
+            answer = researcher.post(f"/rounds/{uuid4()}/guess", data={"class_id": "1"})
+        assert answer.status_code == 500
+        said = text_of(researcher.get(address).text)
+        assert "Answers are being lost. 1 answer of the last half hour" in said

@@ -1,0 +1,132 @@
+"""Real workers, killed without a word: what is done stays done, and the rest is done once."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from sqlalchemy import func, select
+
+from app.infra.supervisor import Supervisor
+from app.infra.workers import process_environment, worker_command
+from app.installation import Installation
+from app.models import ClusterMap, Image, LayerExplanation
+from app.services import studies
+
+# Each picture takes the worker a moment at least, so that it can be killed in the middle of one.
+N_LAYERS = 2
+
+
+@pytest.fixture
+def worker(inst: Installation, drawn_study: str, tmp_path: Path) -> Iterator[Supervisor]:
+    (tmp_path / "home" / "run").mkdir(parents=True, exist_ok=True)
+    with Supervisor(tmp_path / "logs") as supervisor:
+        start(supervisor, inst, tmp_path)
+        yield supervisor
+
+
+def start(supervisor: Supervisor, inst: Installation, tmp_path: Path) -> None:
+    environment = process_environment(inst.settings, inst.database_url, inst.redis_url)
+    command = worker_command(tmp_path / "home")
+    command[command.index("--concurrency") + 1] = "2"
+    supervisor.start("worker", command, environment={**environment, "OMP_NUM_THREADS": "1"})
+
+
+def statuses(inst: Installation) -> dict[str, int]:
+    with inst.transaction() as session:
+        query = select(Image.status, func.count()).group_by(Image.status)
+        return dict(session.execute(query).all())
+
+
+def wait_until(is_so: Callable[[], bool], *, seconds: float = 150) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def workers() -> list[psutil.Process]:
+    """This test's worker processes: the parents, and the children that compute."""
+    found = psutil.Process().children(recursive=True)
+    return [process for process in found if "workers.celery_app" in process.cmdline()]
+
+
+def busy_children(inst: Installation) -> list[psutil.Process]:
+    """The children that have a picture at hand: those that hold its lock in the database."""
+    everyone = workers()
+    parents = {process.pid for process in everyone}
+    return [p for p in everyone if p.ppid() in parents and "beat" not in p.name()]
+
+
+def at_hand(inst: Installation, slug: str) -> bool:
+    from workers.context import signs
+
+    with inst.transaction() as session:
+        study_id = studies.get(session, slug).id
+    return bool(signs().read(study_id))
+
+
+def done(inst: Installation) -> dict[str, object]:
+    with inst.transaction() as session:
+        query = select(Image.file_name, Image.computed_at).where(Image.status == "done")
+        return dict(session.execute(query).all())
+
+
+def test_killed_children_cost_at_most_the_pictures_at_hand(
+    inst: Installation, drawn_study: str, worker: Supervisor
+) -> None:
+    wait_until(lambda: statuses(inst).get("done", 0) >= 2 and at_hand(inst, drawn_study))
+    before = done(inst)
+    for child in busy_children(inst):
+        os.kill(child.pid, signal.SIGKILL)
+    wait_until(lambda: statuses(inst) == {"done": 9})
+    after = done(inst)
+    assert {name: after[name] for name in before} == before, "nothing was computed twice"
+    assert_each_is_stored_once(inst)
+
+
+def test_a_killed_worker_is_taken_over_by_the_next(
+    inst: Installation, drawn_study: str, worker: Supervisor, tmp_path: Path
+) -> None:
+    wait_until(lambda: statuses(inst).get("done", 0) >= 2 and at_hand(inst, drawn_study))
+    for process in workers():
+        os.kill(process.pid, signal.SIGKILL)
+    before = done(inst)
+    assert len(before) < 9
+    worker.stop()
+    start(worker, inst, tmp_path)
+    with inst.transaction() as session:
+        studies.ask_to_resume(session, studies.get(session, drawn_study))
+    wait_until(lambda: statuses(inst) == {"done": 9})
+    after = done(inst)
+    assert {name: after[name] for name in before} == before
+    assert_each_is_stored_once(inst)
+
+
+def assert_each_is_stored_once(inst: Installation) -> None:
+    with inst.transaction() as session:
+        per_image = select(func.count()).select_from(LayerExplanation)
+        per_image = per_image.group_by(LayerExplanation.image_id)
+        assert session.scalars(per_image).all() == [N_LAYERS] * 9
+        ranks = select(
+            ClusterMap.image_id, ClusterMap.layer_id, func.count(), func.max(ClusterMap.rank) + 1
+        ).group_by(ClusterMap.image_id, ClusterMap.layer_id)
+        assert all(n == top for _, _, n, top in session.execute(ranks))
+
+
+def test_a_stop_ends_after_the_pictures_at_hand_and_loses_none(
+    inst: Installation, drawn_study: str, worker: Supervisor
+) -> None:
+    wait_until(lambda: statuses(inst).get("done", 0) >= 1)
+    with inst.transaction() as session:
+        studies.stop(studies.get(session, drawn_study))
+    wait_until(lambda: not at_hand(inst, drawn_study))
+    n_done = statuses(inst)["done"]
+    time.sleep(1.5)
+    assert statuses(inst) == {"done": n_done, "pending": 9 - n_done}
+    with inst.transaction() as session:
+        studies.ask_to_resume(session, studies.get(session, drawn_study))
+    wait_until(lambda: statuses(inst) == {"done": 9})
