@@ -15,7 +15,7 @@ from app.infra.errors import ConflictError, InvalidInputError, NotFoundError
 from app.infra.queue import queued_jobs
 from app.infra.storage import Storage
 from app.models import Image, Network, Study
-from app.services import studies
+from app.services import computing, studies
 
 MEGABYTE = 1_000_000
 
@@ -259,3 +259,78 @@ def test_resuming_asks_only_for_what_is_missing(
     assert studies.resume(session, study, retry_failed=True) == 2
     failed = select(func.count()).where(Image.study_id == study.id, Image.status == "failed")
     assert session.scalar(failed) == 0
+
+
+class TestHonestProgress:
+    """Three pictures, two of them done ten seconds apart, the last of those a while ago."""
+
+    @pytest.fixture
+    def quiet(
+        self, session: Session, storage: Storage, study: Study, drawn_photos: Path
+    ) -> Callable[[float], studies.Progress]:
+        images, _ = add(session, storage, study, drawn_photos / "boat")
+
+        def progress(quiet_s: float) -> studies.Progress:
+            last = datetime.now(UTC) - timedelta(seconds=quiet_s)
+            study.computing_since = last - timedelta(hours=1)
+            for image, at in zip(images, (last - timedelta(seconds=10), last), strict=False):
+                mark_done(session, image, at)
+                image.compute_s = 10
+            session.flush()
+            return studies.progress(session, study)
+
+        return progress
+
+    def test_speed_is_that_of_late(self, quiet: Callable[[float], studies.Progress]) -> None:
+        assert quiet(1).images_per_s == pytest.approx(1 / 10)
+        assert quiet(1).seconds_left == pytest.approx(10)
+
+    def test_it_falls_when_nothing_comes(self, quiet: Callable[[float], studies.Progress]) -> None:
+        progress = quiet(30)
+        assert progress.images_per_s == pytest.approx(2 / 40, rel=0.05)
+        assert not progress.is_stalled
+
+    def test_after_a_long_silence_nothing_is_foretold(
+        self, quiet: Callable[[float], studies.Progress]
+    ) -> None:
+        progress = quiet(90)
+        assert progress.is_stalled
+        assert progress.seconds_left is None
+
+    def test_a_sign_of_a_worker_ends_the_silence(
+        self, session: Session, study: Study, quiet: Callable[[float], studies.Progress]
+    ) -> None:
+        quiet(90)
+        progress = studies.progress(session, study, last_sign=datetime.now(UTC))
+        assert not progress.is_stalled
+
+    def test_what_was_before_a_stop_says_nothing_about_the_speed(
+        self, session: Session, study: Study, quiet: Callable[[float], studies.Progress]
+    ) -> None:
+        quiet(30)
+        studies.stop(study)
+        assert studies.progress(session, study).seconds_left is None
+        studies.resume(session, study)
+        assert studies.progress(session, study).images_per_s is None
+
+
+def test_a_game_that_is_to_be_looked_at_first_is_ready_and_not_open(
+    session: Session, storage: Storage, study: Study, drawn_photos: Path
+) -> None:
+    study.opens_itself = False
+    for image in add(session, storage, study, drawn_photos / "boat")[0]:
+        mark_done(session, image, datetime.now(UTC))
+    studies.open_when_ready(session, study.id)
+    session.refresh(study, ["status"])
+    assert study.status == "ready"
+
+
+def test_what_somebody_stopped_is_not_asked_for_by_upkeep(
+    session: Session, storage: Storage, study: Study, drawn_photos: Path
+) -> None:
+    images, _ = add(session, storage, study, drawn_photos / "boat")
+    assert studies.unfinished(session) == [study]
+    studies.stop(study)
+    session.flush()
+    assert studies.unfinished(session) == []
+    assert computing.pending_image(session, images[0].id) is None
