@@ -4,15 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import redis
 from fastapi import Depends, FastAPI
-from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from app.infra import health
 from app.infra.db import make_engine, session_factory
 from app.infra.errors import AppError
 from app.infra.limits import Limits
@@ -77,18 +75,12 @@ def healthz() -> dict[str, str]:
 def readyz(request: Request) -> JSONResponse:
     """Whether the database and the queue answer too; 503 when one does not."""
     state = request.app.state
-    answers = {"database": "ok", "queue": "ok"}
-    try:
-        with state.engine.connect() as connection:
-            connection.execute(text("select 1"))
-    except SQLAlchemyError:
-        answers["database"] = "does not answer"
-    try:
-        with redis.Redis.from_url(state.settings.redis_url, socket_timeout=3) as client:
-            client.ping()
-    except redis.RedisError:
-        answers["queue"] = "does not answer"
-    ready = set(answers.values()) == {"ok"}
+    parts = {
+        "database": health.database(state.engine),
+        "queue": health.queue(state.settings.redis_url),
+    }
+    answers = {name: "ok" if part.is_well else "does not answer" for name, part in parts.items()}
+    ready = all(part.is_well for part in parts.values())
     return JSONResponse(answers, status_code=200 if ready else 503)
 
 

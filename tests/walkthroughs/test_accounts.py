@@ -147,3 +147,7 @@ def test_roles_open_the_studio(
     shoot(page, "3-user")
     page.set_viewport_size(PHONE)
     shoot(page, "4-user-phone")
+    page.get_by_role("link", name="Health").click()
+    expect(page.get_by_text("celery@")).to_be_visible()
+    expect(page.get_by_text("not well")).to_have_count(0)
+    shoot(page, "5-health-phone")

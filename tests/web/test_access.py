@@ -78,6 +78,7 @@ TABLE = {
     "POST /account/sign-out-everywhere": SIGNED_IN,
     "GET /account/erase": SIGNED_IN,
     "POST /account/erase": SIGNED_IN,
+    "GET /admin/health": ADMIN,
     "GET /admin/users": ADMIN,
     "GET /admin/users/{account_id}": ADMIN,
     "POST /admin/users/{account_id}/role": ADMIN,

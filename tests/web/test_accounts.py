@@ -447,6 +447,18 @@ class TestAdmin:
         assert client.get(f"/admin/users/{ada.id}").status_code == 404
 
 
+class TestHealth:
+    def test_every_part_is_there_and_the_part_is_the_one_in_the_page(
+        self, researcher: TestClient
+    ) -> None:
+        page = researcher.get("/admin/health").text
+        for name in ("Database", "Queue", "Workers", "Storage"):
+            assert name in text_of(page)
+        alone = researcher.get("/admin/health", headers={"HX-Request": "true"}).text
+        assert "<h1>" not in alone
+        assert 'id="parts"' in alone
+
+
 def test_every_form_of_ours_posts_and_none_holds_a_password_in_its_address(
     signed_in: TestClient, session: Session
 ) -> None:
