@@ -5,20 +5,24 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import Depends, FastAPI
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from app.infra import health
 from app.infra.db import make_engine, session_factory
-from app.infra.errors import AppError
+from app.infra.errors import AppError, NotFoundError
 from app.infra.limits import Limits
+from app.infra.logging import configure_logging
 from app.infra.queue import CelerySender
+from app.infra.security import same
 from app.infra.settings import Settings, get_settings
 from app.infra.storage import Storage
 from app.web import accounts, admin, errors, explanations, members, play, studies
 from app.web.deps import get_visitor
+from app.web.observing import Metrics, ObserveRequests
 from app.web.security import LimitBody, PlayerCookie, RefuseForeignPosts, SecurityHeaders
 from app.web.templating import STATIC_FOLDERS
 
@@ -49,12 +53,14 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.factory = session_factory(engine)
     app.state.sender = CelerySender(settings.redis_url)
     app.state.storage = Storage(settings.storage_path)
+    app.state.metrics = Metrics()
     app.state.limits = Limits(settings.redis_url)
     visitor = Depends(get_visitor, scope="function")
     for module in (play, studies, members, explanations, accounts, admin):
         app.include_router(module.router, dependencies=[visitor])
     app.add_api_route("/healthz", healthz, methods=["GET"])
     app.add_api_route("/readyz", readyz, methods=["GET"])
+    app.add_api_route("/metrics", metrics, methods=["GET"])
     for address, folder in STATIC_FOLDERS.items():
         app.mount(address, _StaticFiles(directory=folder))
     errors.install(app)
@@ -64,6 +70,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(RefuseForeignPosts)
     app.add_middleware(errors.CatchErrors)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(ObserveRequests, metrics=app.state.metrics)
     return app
 
 
@@ -84,6 +91,15 @@ def readyz(request: Request) -> JSONResponse:
     return JSONResponse(answers, status_code=200 if ready else 503)
 
 
+def metrics(request: Request) -> Response:
+    """What Prometheus reads, for whoever knows the token of the settings."""
+    state = request.app.state
+    token = state.settings.metrics_token
+    if not token or not same(request.headers.get("authorization", ""), f"Bearer {token}"):
+        raise NotFoundError("There is no page at this address.")
+    return Response(generate_latest(state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
 class _StaticFiles(StaticFiles):
     """Static files that browsers keep for good when the address carries a hash of the content."""
 
@@ -98,7 +114,9 @@ def __getattr__(name: str) -> FastAPI:
     # `app` is made when a server asks for it, so that importing this module needs no settings.
     if name != "app":
         raise AttributeError(name)
+    settings = get_settings()
+    configure_logging(settings.log_format)
     try:
-        return create_app(get_settings())
+        return create_app(settings)
     except StartError as error:
         raise SystemExit(error.message) from None

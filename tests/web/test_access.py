@@ -87,6 +87,7 @@ TABLE = {
     "POST /admin/users/{account_id}/erase": ADMIN,
     "GET /healthz": EVERYBODY,
     "GET /readyz": EVERYBODY,
+    "GET /metrics": "0000000",  # for programs that know the token of the settings
 }
 
 # What a form must hold to be understood; the rest may be wrong, since getting in is what counts.
