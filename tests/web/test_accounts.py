@@ -167,14 +167,20 @@ class TestSignIn:
         answer = client.post("/sign-in", data={"name": "Ada", "password": PASSWORD, "next": next_})
         assert answer.headers["location"] == leads_to
 
-    def test_it_makes_a_new_sign_in_each_time(
-        self, client: TestClient, session: Session, ada: Account
+    def test_a_cookie_that_somebody_else_has_set_is_not_taken(
+        self, client: TestClient, ada: Account
     ) -> None:
         client.cookies.set(SIGN_IN_COOKIE, "chosen by somebody else")
-        for _ in range(2):
-            client.post("/sign-in", data={"name": "Ada", "password": PASSWORD})
-            assert client.cookies.get(SIGN_IN_COOKIE, domain="testserver.local")
-        assert n_rows(session, SignIn) == 2
+        answer = client.post("/sign-in", data={"name": "Ada", "password": PASSWORD})
+        assert f"{SIGN_IN_COOKIE}=" in answer.headers["set-cookie"]
+        assert "chosen" not in answer.headers["set-cookie"]
+
+    def test_signing_in_again_ends_the_sign_in_before(
+        self, signed_in: TestClient, session: Session, ada: Account
+    ) -> None:
+        before = session.scalars(select(SignIn.id)).one()
+        signed_in.post("/sign-in", data={"name": "Ada", "password": PASSWORD})
+        assert session.scalars(select(SignIn.id)).one() != before
 
     def test_too_many_tries_are_refused_with_when_to_try_again(
         self, client: TestClient, ada: Account
@@ -216,6 +222,7 @@ class TestSignIn:
         session.scalars(select(SignIn)).one().expires_at -= timedelta(days=31)
         session.commit()
         assert signed_in.get("/account").headers["location"].startswith("/sign-in")
+        assert ">Sign in</a>" in signed_in.get("/").text
 
 
 class TestForgotten:
