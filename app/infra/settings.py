@@ -60,6 +60,14 @@ class Settings(BaseSettings):
         "none writes e-mails to the worker's log.",
     )
     mail_from: str = Field("Layerplay <layerplay@localhost>", description="Sender of the e-mails.")
+    log_format: Literal["text", "json"] = Field(
+        "text", description="Lines for people, or one JSON object a line."
+    )
+    metrics_token: str | None = Field(
+        None,
+        description="Password (bearer token) with which Prometheus reads `/metrics`; "
+        "without one there is no such page.",
+    )
     max_picture_mb: int = Field(30, ge=1, description="Largest picture file taken, in megabytes.")
     max_upload_mb: int = Field(
         4000, ge=1, description="Most that is taken in one upload to the studio, in megabytes."

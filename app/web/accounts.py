@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from app.infra.errors import AppError, InvalidInputError
 from app.infra.limits import Limits
+from app.infra.settings import Settings
 from app.models import Account, Player, SignIn
 from app.services import accounts, erasure, players
 from app.services.players import Standing
@@ -109,9 +110,17 @@ def _standing(session: Session, guest: Player | None) -> Standing | None:
 
 
 def _let_in(
-    request: Request, session: Session, settings: SettingsDep, account: Account, address: str
+    request: Request,
+    session: Session,
+    settings: Settings,
+    visitor: Visitor | None,
+    account: Account,
+    address: str,
 ) -> Response:
-    """Sign the browser in and send it on. It plays as the account from now on, not as a guest."""
+    """Sign the browser in and send it on. It plays as the account from now on, not as a guest, and
+    whoever was signed in before is so no more."""
+    if visitor is not None:
+        accounts.sign_out(session, visitor.account, visitor.sign_in_id)
     token = accounts.sign_in(
         session,
         account,
@@ -151,6 +160,7 @@ def sign_up(
     session: SessionDep,
     settings: SettingsDep,
     limits: LimitsDep,
+    visitor: MaybeVisitorDep,
     guest: GuestDep,
     name: TextForm = "",
     password: TextForm = "",
@@ -169,7 +179,8 @@ def sign_up(
         context = SignUpContext(_standing(session, guest), _local(next), name, email, error.message)
         return render(request, "accounts/sign_up.html", context, status_code=error.status)
     done = "signed-up-email" if email.strip() else "signed-up"
-    return _let_in(request, session, settings, account, _local(next) or f"/account?done={done}")
+    address = _local(next) or f"/account?done={done}"
+    return _let_in(request, session, settings, visitor, account, address)
 
 
 @router.get("/sign-in")
@@ -193,6 +204,7 @@ def sign_in(
     session: SessionDep,
     settings: SettingsDep,
     limits: LimitsDep,
+    visitor: MaybeVisitorDep,
     guest: GuestDep,
     name: TextForm = "",
     password: TextForm = "",
@@ -216,7 +228,7 @@ def sign_in(
     if guest is not None:
         players.merge_guest(session, guest=guest, account=account)
     address = _local(next) or ("/play" if account.role == "player" else "/studio")
-    return _let_in(request, session, settings, account, address)
+    return _let_in(request, session, settings, visitor, account, address)
 
 
 @router.post("/sign-out")

@@ -1,4 +1,4 @@
-"""What admins do about people: roles, passwords, sign-ins, erasing."""
+"""What admins do about people (roles, passwords, sign-ins, erasing), and how the site is."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -8,15 +8,17 @@ from fastapi import APIRouter, Form, Request
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
+from app.infra import health
 from app.infra.errors import AppError, InvalidInputError
+from app.infra.health import Part
 from app.models import Account, Player, SignIn
 from app.services import accounts, erasure, players
 from app.services.accounts import Role
 from app.services.players import Standing
 from app.web.deps import AdminDep, SessionDep, SettingsDep
-from app.web.templating import redirect, render
+from app.web.templating import redirect, render, render_part
 
-router = APIRouter(prefix="/admin/users", default_response_class=Response)
+router = APIRouter(prefix="/admin", default_response_class=Response)
 
 PAGE_SIZE = 50
 
@@ -45,7 +47,20 @@ class UserContext:
     message: str | None = None
 
 
-@router.get("")
+@dataclass(frozen=True, slots=True)
+class HealthContext:
+    parts: list[Part]
+
+
+@router.get("/health")
+def show_health(request: Request, settings: SettingsDep, admin: AdminDep) -> Response:
+    """The parts that the site runs on. The page asks again every ten seconds."""
+    assert settings.redis_url is not None
+    parts = health.all_parts(request.app.state.engine, settings.redis_url, settings.storage_path)
+    return render_part(request, "admin/health.html", "admin/_parts.html", HealthContext(parts))
+
+
+@router.get("/users")
 def list_users(
     request: Request, session: SessionDep, admin: AdminDep, q: str = "", after: str = ""
 ) -> Response:
@@ -55,7 +70,7 @@ def list_users(
     return render(request, "admin/users.html", context)
 
 
-@router.get("/{account_id}")
+@router.get("/users/{account_id}")
 def show(
     request: Request, session: SessionDep, admin: AdminDep, account_id: UUID, done: str = ""
 ) -> Response:
@@ -84,7 +99,7 @@ def _context(
     )
 
 
-@router.post("/{account_id}/role")
+@router.post("/users/{account_id}/role")
 def change_role(
     request: Request,
     session: SessionDep,
@@ -107,7 +122,7 @@ def _refused(
     return render(request, "admin/user.html", context, status_code=error.status)
 
 
-@router.post("/{account_id}/link")
+@router.post("/users/{account_id}/link")
 def make_link(
     request: Request,
     session: SessionDep,
@@ -122,7 +137,7 @@ def make_link(
     return render(request, "admin/user.html", context)
 
 
-@router.post("/{account_id}/sign-out")
+@router.post("/users/{account_id}/sign-out")
 def sign_out(request: Request, session: SessionDep, admin: AdminDep, account_id: UUID) -> Response:
     """End every sign-in of somebody; of one's own all but this."""
     account = accounts.get(session, account_id)
@@ -131,7 +146,7 @@ def sign_out(request: Request, session: SessionDep, admin: AdminDep, account_id:
     return redirect(request, f"/admin/users/{account_id}?done=signed-out")
 
 
-@router.post("/{account_id}/erase")
+@router.post("/users/{account_id}/erase")
 def erase(
     request: Request,
     session: SessionDep,

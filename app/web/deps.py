@@ -78,6 +78,7 @@ def get_visitor(request: Request, session: SessionDep) -> Visitor | None:
     """Who is signed in, None for nobody. Every page asks, because its masthead says so."""
     token = request.cookies.get(SIGN_IN_COOKIE)
     found = accounts.find_sign_in(session, token) if token else None
+    request.state.visitor = None
     if found is None:
         return None
     visitor = Visitor(

@@ -19,6 +19,7 @@ from app.infra.errors import (
     SignInNeededError,
     TooManyError,
 )
+from app.infra.logging import request_id
 from app.web.templating import is_htmx, redirect, render
 
 _log = logging.getLogger(__name__)
@@ -40,12 +41,12 @@ class _StatusError(AppError):
         self.status = status
 
 
-def error_answer(request: Request, error: AppError, *, request_id: str | None = None) -> Response:
+def error_answer(request: Request, error: AppError, *, number: str | None = None) -> Response:
     """The page for an error, or the alert alone when HTMX asks."""
     return render(
         request,
         "_alert.html" if is_htmx(request) else "error.html",
-        ErrorContext(error.message, error.status, request_id),
+        ErrorContext(error.message, error.status, number),
         status_code=error.status,
         headers={"Cache-Control": "no-store"},
     )
@@ -115,8 +116,8 @@ class CatchErrors:
         except Exception:
             if started:
                 raise
-            request_id = uuid4().hex[:12]
-            _log.exception("request %s: %s %s", request_id, scope["method"], scope["path"])
+            number = request_id.get() or uuid4().hex[:12]
+            _log.exception("request %s: %s %s", number, scope["method"], scope["path"])
             error = _StatusError(500, "Something went wrong on our side. What you did is not lost.")
-            response = error_answer(Request(scope, receive), error, request_id=request_id)
+            response = error_answer(Request(scope, receive), error, number=number)
             await response(scope, receive, send)

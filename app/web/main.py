@@ -4,24 +4,26 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import redis
 from fastapi import Depends, FastAPI
-from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from app.infra import health
 from app.infra.db import make_engine, session_factory
-from app.infra.errors import AppError
+from app.infra.errors import AppError, NotFoundError
 from app.infra.limits import Limits
+from app.infra.logging import configure_logging
 from app.infra.queue import CelerySender
+from app.infra.security import same
 from app.infra.settings import Settings, get_settings
 from app.infra.storage import Storage
 from app.services.signs import Signs
 from app.web import accounts, admin, drafts, errors, explanations, members, overview, play, studies
 from app.web.deps import get_visitor
+from app.web.observing import Metrics, ObserveRequests
 from app.web.security import (
     LimitBody,
     NoteLostAnswers,
@@ -58,6 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.factory = session_factory(engine)
     app.state.sender = CelerySender(settings.redis_url)
     app.state.storage = Storage(settings.storage_path)
+    app.state.metrics = Metrics()
     app.state.limits = Limits(settings.redis_url)
     app.state.signs = Signs(settings.redis_url)
     visitor = Depends(get_visitor, scope="function")
@@ -65,6 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(module.router, dependencies=[visitor])
     app.add_api_route("/healthz", healthz, methods=["GET"])
     app.add_api_route("/readyz", readyz, methods=["GET"])
+    app.add_api_route("/metrics", metrics, methods=["GET"])
     for address, folder in STATIC_FOLDERS.items():
         app.mount(address, _StaticFiles(directory=folder))
     errors.install(app)
@@ -75,6 +79,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(NoteLostAnswers, signs=app.state.signs)
     app.add_middleware(errors.CatchErrors)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(ObserveRequests, metrics=app.state.metrics)
     return app
 
 
@@ -86,19 +91,22 @@ def healthz() -> dict[str, str]:
 def readyz(request: Request) -> JSONResponse:
     """Whether the database and the queue answer too; 503 when one does not."""
     state = request.app.state
-    answers = {"database": "ok", "queue": "ok"}
-    try:
-        with state.engine.connect() as connection:
-            connection.execute(text("select 1"))
-    except SQLAlchemyError:
-        answers["database"] = "does not answer"
-    try:
-        with redis.Redis.from_url(state.settings.redis_url, socket_timeout=3) as client:
-            client.ping()
-    except redis.RedisError:
-        answers["queue"] = "does not answer"
-    ready = set(answers.values()) == {"ok"}
+    parts = {
+        "database": health.database(state.engine),
+        "queue": health.queue(state.settings.redis_url),
+    }
+    answers = {name: "ok" if part.is_well else "does not answer" for name, part in parts.items()}
+    ready = all(part.is_well for part in parts.values())
     return JSONResponse(answers, status_code=200 if ready else 503)
+
+
+def metrics(request: Request) -> Response:
+    """What Prometheus reads, for whoever knows the token of the settings."""
+    state = request.app.state
+    token = state.settings.metrics_token
+    if not token or not same(request.headers.get("authorization", ""), f"Bearer {token}"):
+        raise NotFoundError("There is no page at this address.")
+    return Response(generate_latest(state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
 class _StaticFiles(StaticFiles):
@@ -115,7 +123,9 @@ def __getattr__(name: str) -> FastAPI:
     # `app` is made when a server asks for it, so that importing this module needs no settings.
     if name != "app":
         raise AttributeError(name)
+    settings = get_settings()
+    configure_logging(settings.log_format)
     try:
-        return create_app(get_settings())
+        return create_app(settings)
     except StartError as error:
         raise SystemExit(error.message) from None

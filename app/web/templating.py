@@ -73,6 +73,11 @@ def _visitor(request: Request) -> Visitor | None:
     return found
 
 
+def _maybe_signed_in(request: Request) -> bool:
+    """Whether somebody may be signed in whom nobody has asked for: on pages of refused requests."""
+    return not hasattr(request.state, "visitor") and SIGN_IN_COOKIE in request.cookies
+
+
 @cache
 def static_url(path: str) -> str:
     """The address of a static file, `/static/css/base.css` say, with a hash of its content: a
@@ -129,7 +134,7 @@ def _environment() -> Environment:
     environment.globals.update(
         static_url=static_url,
         visitor=_visitor,
-        maybe_signed_in=lambda request: SIGN_IN_COOKIE in request.cookies,
+        maybe_signed_in=_maybe_signed_in,
         stylesheets=_stylesheets(),
         reveal_percents=rules.REVEAL_PERCENTS,
         guess_points=rules.GUESS_POINTS,

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -158,7 +159,7 @@ class Demo:
         for line in self.process.stderr:
             said.append(line)
             if line.startswith("Play at"):
-                return dict(line.split() for line in said if line.startswith("  "))
+                return dict(re.findall(r"^  (\w+) +([0-9a-f-]{19})$", "".join(said), re.MULTILINE))
         raise AssertionError("the demo ended: " + "".join(said))
 
     def started(self) -> list[psutil.Process]:

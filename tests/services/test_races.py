@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Lock
 from uuid import UUID
 
 import pytest
@@ -12,9 +13,11 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app import rules
 from app.infra.db import make_engine, session_factory
+from app.infra.errors import ConflictError, NotFoundError
 from app.infra.storage import Storage
-from app.models import ClusterMap, KnownAnswer, Label, Player, PointsEntry, Round, Study
-from app.services import players, practice, rounds, studies
+from app.models import Account, ClusterMap, KnownAnswer, Label, Player, PointsEntry, Round, Study
+from app.services import accounts, players, practice, rounds, studies
+from tests.factories import PASSWORD, make_account
 from tests.services.conftest import make_game
 
 N_AT_ONCE = 6
@@ -157,3 +160,96 @@ def test_players_who_finish_one_map_together_are_all_counted(
     with sessions() as session:
         found = session.scalars(select(ClusterMap).where(ClusterMap.id == map_id)).one()
         assert found.n_finished == N_AT_ONCE
+
+
+class TestAccounts:
+    """What a double click on "Sign up" or "Sign in" does."""
+
+    def test_of_several_who_want_a_name_one_gets_it(self, sessions: sessionmaker[Session]) -> None:
+        def sign_up(session: Session) -> object:
+            try:
+                return accounts.create(
+                    session, name="Ada", password=PASSWORD, guest=only_player(session)
+                ).id
+            except ConflictError:
+                return None
+
+        made = at_once(sessions, sign_up)
+        assert len([one for one in made if one is not None]) == 1
+        assert count(sessions, Account) == 1
+
+    def test_a_guest_is_merged_once(self, sessions: sessionmaker[Session]) -> None:
+        with sessions.begin() as session:
+            guest_id = only_player(session).id
+            deal(session)
+            account_id = make_account(session, "Ada").id
+
+        def sign_in(session: Session) -> object:
+            return players.merge_guest(
+                session,
+                guest=session.get_one(Player, guest_id),
+                account=session.get_one(Account, account_id),
+            )
+
+        assert sorted(at_once(sessions, sign_in)) == [0] * (N_AT_ONCE - 1) + [1]
+        assert count(sessions, Round) == 1
+
+    def test_a_guess_that_comes_while_a_guest_signs_in_is_counted_once(
+        self, sessions: sessionmaker[Session]
+    ) -> None:
+        """In which of the two orders they come, the points are the account's in the end."""
+        with sessions.begin() as session:
+            guest_id = only_player(session).id
+            round_id = deal(session)
+            account_id = make_account(session, "Ada").id
+        ways = cycle(["sign in", "guess"])
+        lock = Lock()
+
+        def act(session: Session) -> object:
+            with lock:
+                way = next(ways)
+            guest = session.get_one(Player, guest_id)
+            account = session.get_one(Account, account_id)
+            if way == "sign in":
+                return players.merge_guest(session, guest=guest, account=account)
+            try:
+                round_ = rounds.get_round(session, round_id=round_id, player=guest)
+                class_id = round_.cluster_map.image.class_id
+                rounds.guess(
+                    session, round_id=round_id, player=guest, class_id=class_id, labels=["fur"]
+                )
+            except NotFoundError:  # it is the account's by now
+                return None
+            return None
+
+        at_once(sessions, act)
+        with sessions.begin() as session:
+            account = session.get_one(Account, account_id)
+            player = session.get_one(Player, account.player_id)
+            round_ = rounds.get_round(session, round_id=round_id, player=player)
+            if round_.is_open:
+                class_id = round_.cluster_map.image.class_id
+                rounds.guess(
+                    session, round_id=round_id, player=player, class_id=class_id, labels=["fur"]
+                )
+            earned = session.scalars(select(PointsEntry.points)).all()
+            assert players.standing(session, player).points == sum(earned) > 0
+            assert session.scalar(select(func.count()).select_from(Label)) == 1
+
+    def test_two_admins_who_step_down_at_once_leave_one(
+        self, sessions: sessionmaker[Session]
+    ) -> None:
+        with sessions.begin() as session:
+            ids = iter([make_account(session, role="admin").id for _ in range(N_AT_ONCE)])
+        lock = Lock()
+
+        def step_down(session: Session) -> object:
+            with lock:
+                account_id = next(ids)
+            try:
+                accounts.change_role(session, session.get_one(Account, account_id), "player")
+            except ConflictError:
+                return "refused"
+            return "stepped down"
+
+        assert sorted(at_once(sessions, step_down)) == ["refused"] + ["stepped down"] * 5

@@ -65,10 +65,10 @@ class Site:
 def site(tmp_path: Path, database: str, redis_url: str) -> Iterator[Site]:
     home = tmp_path / "home"
     (home / "run").mkdir(parents=True)
-    settings = Settings(home=home, database_url=database, redis_url=redis_url)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    settings = Settings(home=home, database_url=database, redis_url=redis_url, port=port)
     environment = process_environment(settings, database, redis_url)
     web = [sys.executable, "-m", "uvicorn", "app.web.main:app", "--port", str(port)]
     engine = make_engine(database)

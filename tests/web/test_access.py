@@ -110,6 +110,7 @@ TABLE = {
     "POST /account/sign-out-everywhere": SIGNED_IN,
     "GET /account/erase": SIGNED_IN,
     "POST /account/erase": SIGNED_IN,
+    "GET /admin/health": ADMIN,
     "GET /admin/users": ADMIN,
     "GET /admin/users/{account_id}": ADMIN,
     "POST /admin/users/{account_id}/role": ADMIN,
@@ -118,6 +119,7 @@ TABLE = {
     "POST /admin/users/{account_id}/erase": ADMIN,
     "GET /healthz": EVERYBODY,
     "GET /readyz": EVERYBODY,
+    "GET /metrics": "0000000",  # for programs that know the token of the settings
 }
 
 # What a form must hold to be understood; the rest may be wrong, since getting in is what counts.

@@ -167,14 +167,20 @@ class TestSignIn:
         answer = client.post("/sign-in", data={"name": "Ada", "password": PASSWORD, "next": next_})
         assert answer.headers["location"] == leads_to
 
-    def test_it_makes_a_new_sign_in_each_time(
-        self, client: TestClient, session: Session, ada: Account
+    def test_a_cookie_that_somebody_else_has_set_is_not_taken(
+        self, client: TestClient, ada: Account
     ) -> None:
         client.cookies.set(SIGN_IN_COOKIE, "chosen by somebody else")
-        for _ in range(2):
-            client.post("/sign-in", data={"name": "Ada", "password": PASSWORD})
-            assert client.cookies.get(SIGN_IN_COOKIE, domain="testserver.local")
-        assert n_rows(session, SignIn) == 2
+        answer = client.post("/sign-in", data={"name": "Ada", "password": PASSWORD})
+        assert f"{SIGN_IN_COOKIE}=" in answer.headers["set-cookie"]
+        assert "chosen" not in answer.headers["set-cookie"]
+
+    def test_signing_in_again_ends_the_sign_in_before(
+        self, signed_in: TestClient, session: Session, ada: Account
+    ) -> None:
+        before = session.scalars(select(SignIn.id)).one()
+        signed_in.post("/sign-in", data={"name": "Ada", "password": PASSWORD})
+        assert session.scalars(select(SignIn.id)).one() != before
 
     def test_too_many_tries_are_refused_with_when_to_try_again(
         self, client: TestClient, ada: Account
@@ -216,6 +222,7 @@ class TestSignIn:
         session.scalars(select(SignIn)).one().expires_at -= timedelta(days=31)
         session.commit()
         assert signed_in.get("/account").headers["location"].startswith("/sign-in")
+        assert ">Sign in</a>" in signed_in.get("/").text
 
 
 class TestForgotten:
@@ -445,6 +452,18 @@ class TestAdmin:
         assert client.post(address, data={"words": "keep", "name": "ada"}).status_code == 303
         assert n_rows(session, Account) == 1
         assert client.get(f"/admin/users/{ada.id}").status_code == 404
+
+
+class TestHealth:
+    def test_every_part_is_there_and_the_part_is_the_one_in_the_page(
+        self, researcher: TestClient
+    ) -> None:
+        page = researcher.get("/admin/health").text
+        for name in ("Database", "Queue", "Workers", "Storage"):
+            assert name in text_of(page)
+        alone = researcher.get("/admin/health", headers={"HX-Request": "true"}).text
+        assert "<h1>" not in alone
+        assert 'id="parts"' in alone
 
 
 def test_every_form_of_ours_posts_and_none_holds_a_password_in_its_address(
