@@ -179,7 +179,8 @@ def standard(image: NDArray[np.floating]) -> NDArray[np.float64]:
 def fast_given(maps: Maps, n_clusters: int) -> Labels:
     with use_one_thread():
         gram = correlate(standardise(maps))
-        return refine(gram, ward_cuts(gram, n_clusters)[n_clusters - 1])[0]
+        ((labels, _),) = refine(gram, ward_cuts(gram, n_clusters)[-1:])
+        return labels
 
 
 def paper_given(maps: Maps, n_clusters: int) -> Labels:
@@ -367,7 +368,7 @@ def report_network(
             if len(kept) < 4:
                 continue
             for name, clusterer in CHOSEN.items():
-                labels = clusterer(layer.maps[kept], 0)
+                labels = clusterer(layer.maps_of(kept), 0)
                 groups = [kept[labels == label] for label in np.unique(labels)]
                 n_clusters[name].append(len(groups))
                 correlation = np.nan
@@ -378,7 +379,7 @@ def report_network(
                     correlation = rank_correlation(weights, drops)
                 correlations[name].append(correlation)
                 labels_again = dict(
-                    zip(kept_again, clusterer(again.maps[kept_again], 0), strict=True)
+                    zip(kept_again, clusterer(again.maps_of(kept_again), 0), strict=True)
                 )
                 both = [
                     (label, labels_again[k])

@@ -121,7 +121,9 @@ def explain_literally(task: Task) -> list[tuple[ClusterMap, ...]]:
         weights = (gradient * (maps > 0) * (gradient > 0)).astype(np.float64).mean(axis=(1, 2))
         percent = 100 * weights / weights.sum()
         kept = prune_channels(percent)
-        found.append(make_cluster_maps(maps, percent, kept, clusterer=cluster_like_paper, seed=0))
+        found.append(
+            make_cluster_maps(maps[kept], percent, kept, clusterer=cluster_like_paper, seed=0)
+        )
     task.module.zero_grad()
     return found
 
@@ -313,7 +315,7 @@ def time_steps(task: Task, clusterer: str) -> dict[str, float]:
 def cluster_in_steps(layer: LayerFeatures, clusterer: str, step: Callable[[str], object]) -> None:
     percent = layer.percent
     kept = prune_channels(percent)
-    maps = layer.maps[kept]
+    maps = layer.maps_of(kept)
     if clusterer == "paper":
         with step("scale"):
             points = np.unique(scale_maps(maps), axis=0)
@@ -328,7 +330,7 @@ def cluster_in_steps(layer: LayerFeatures, clusterer: str, step: Callable[[str],
         with step("cluster"):
             labels = CLUSTERERS[clusterer](maps, 0)
     with step("merge"):
-        make_cluster_maps(layer.maps, percent, kept, clusterer=lambda _m, _s: labels, seed=0)
+        make_cluster_maps(maps, percent, kept, clusterer=lambda _m, _s: labels, seed=0)
 
 
 def print_rates(task: Task, n_runs: int) -> None:

@@ -167,20 +167,20 @@ def explain(network: Network, recipe: Recipe, clusterer: str, rng: np.random.Gen
     masks = candidate_masks(scene)
     for layer in features.layers:
         percent = layer.percent
+        kept = prune_channels(percent)
         clusters = make_cluster_maps(
-            layer.maps,
+            layer.maps_of(kept),
             percent,
-            prune_channels(percent),
+            kept,
             clusterer=get_clusterer(clusterer),
             seed=0,
         )
         case.clusters[layer.name] = clusters
         if not clusters:
             continue
-        kept = prune_channels(percent)
         groups = {
             "random channels": (layer.maps, np.ones(len(layer.maps))),
-            "random kept channels": (layer.maps[kept], percent[kept]),
+            "random kept channels": (layer.maps_of(kept), percent[kept]),
         }
         found = {"cluster maps": [best_share(cluster.map, masks) for cluster in clusters]}
         for method, (maps, weights) in groups.items():

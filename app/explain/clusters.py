@@ -16,7 +16,7 @@ from sklearn.manifold import TSNE
 from sklearn.metrics import pairwise_distances, silhouette_score
 
 from app.explain.fast_clusterer import cluster_fast
-from app.explain.maps import FloatArray, merge_maps, scale_maps, use_one_thread
+from app.explain.maps import FloatArray, blend_maps, scale_maps, use_one_thread
 
 MAX_COMPONENTS: Final = 50
 PERPLEXITY: Final = 30.0
@@ -72,25 +72,23 @@ def make_cluster_maps(
 ) -> tuple[ClusterMap, ...]:
     """The cluster maps of one layer by falling weight, without the light clusters.
 
-    maps: [C, H, W]. percent: [C]. kept: indices of the channels that pruning left. A cluster is
-    dropped when its weight W is below max(max(W) / 3, mean(W) / 2).
+    kept: indices [n] of the channels that pruning left. maps: theirs, [n, H, W]. percent: [C], of
+    all channels. A cluster is dropped when its weight W is below max(max(W) / 3, mean(W) / 2).
     """
     if len(kept) == 0:
         return ()
-    labels = clusterer(maps[kept], seed)
-    groups = [kept[labels == label] for label in np.unique(labels)]
-    weights = np.array([percent[group].sum() for group in groups])
-    least = max(weights.max() / 3, weights.mean() / 2)
+    labels = clusterer(maps, seed)
+    belongs = np.equal.outer(np.unique(labels), labels)
+    shares = belongs * percent[kept]
+    weights = shares.sum(axis=1)
+    is_heavy = weights >= max(weights.max() / 3, weights.mean() / 2)
+    belongs, shares, weights = belongs[is_heavy], shares[is_heavy], weights[is_heavy]
     with use_one_thread():
-        clusters = [
-            ClusterMap(
-                channels=tuple(int(channel) for channel in group),
-                weight=float(weight),
-                map=merge_maps(maps[group], percent[group]),
-            )
-            for group, weight in zip(groups, weights, strict=True)
-            if weight >= least
-        ]
+        merged = blend_maps(maps, shares / weights[:, None])
+    clusters = [
+        ClusterMap(channels=tuple(kept[own].tolist()), weight=float(weight), map=one)
+        for own, weight, one in zip(belongs, weights, merged, strict=True)
+    ]
     return tuple(sorted(clusters, key=lambda cluster: (-cluster.weight, cluster.channels)))
 
 

@@ -280,7 +280,7 @@ def explain_image(
 def _explain_layer(layer: LayerFeatures, clusterer: Clusterer, seed: int) -> LayerExplanation:
     percent = layer.percent
     kept = prune_channels(percent)
-    n_channels, height, width = layer.maps.shape
+    n_channels, height, width = layer.values.shape
     return LayerExplanation(
         name=layer.name,
         n_channels=n_channels,
@@ -289,7 +289,9 @@ def _explain_layer(layer: LayerFeatures, clusterer: Clusterer, seed: int) -> Lay
         n_kept=len(kept),
         kept_weight=float(percent[kept].sum()),
         channel_weights=percent,
-        clusters=make_cluster_maps(layer.maps, percent, kept, clusterer=clusterer, seed=seed),
+        clusters=make_cluster_maps(
+            layer.maps_of(kept), percent, kept, clusterer=clusterer, seed=seed
+        ),
     )
 
 

@@ -5,7 +5,7 @@ brings was measured on planted groups by benchmarks/clusterers.py; docs/algorith
 it in words.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import cache
 from typing import Final
 
@@ -45,21 +45,25 @@ def cluster_fast(maps: FloatArray, seed: int) -> NDArray[np.intp]:
     maps are a cluster each. Where the maps have no more in common than by chance, and where no
     division pays, all are one cluster.
     """
-    # Without a minus before 0, which would make equal maps differ in their bytes.
-    maps = maps + 0.0
-    is_constant = maps.min(axis=(1, 2)) == maps.max(axis=(1, 2))
-    keys = [b"" if skip else one.tobytes() for one, skip in zip(maps, is_constant, strict=True)]
-    distinct = sorted(set(keys))
-    if len(distinct) < MIN_MAPS_TO_CLUSTER:
-        return np.array([distinct.index(key) for key in keys])
-    # In an order of their own, so that even rounding is the same for any order of the channels.
-    order = sorted(range(len(keys)), key=keys.__getitem__)
     with use_one_thread():
-        labels = _cluster(standardise(maps[order]), len(distinct))
-    label_of: dict[bytes, int] = {}
-    for position, label in zip(order, labels, strict=True):
-        label_of.setdefault(keys[position], label)
-    return np.array([label_of[key] for key in keys])
+        standardised = standardise(maps)
+        rows = standardised.reshape(len(maps), -1)
+        # In an order of their own, by their bytes, so that even rounding is the same for any order
+        # of the channels.
+        order = rows.view(np.dtype((np.void, rows.strides[0]))).ravel().argsort()
+        rows = rows[order]
+        is_new = np.concatenate([[True], (rows[1:] != rows[:-1]).any(axis=1)])
+        number = is_new.cumsum() - 1
+        n_distinct = int(number[-1]) + 1
+        if n_distinct < MIN_MAPS_TO_CLUSTER:
+            ordered = number
+        else:
+            # Maps that are equal may differ in the rounding of their likeness; the first decides.
+            found = _cluster(rows.reshape(standardised.shape), n_distinct)
+            ordered = found[is_new][number]
+    labels = np.empty(len(maps), dtype=np.intp)
+    labels[order] = ordered
+    return labels
 
 
 def standardise(maps: FloatArray) -> FloatArray:
@@ -67,21 +71,26 @@ def standardise(maps: FloatArray) -> FloatArray:
 
     Before that each map is lowered to a minimum of 0, and the square root is taken of its cells,
     so that a single hot cell does not outweigh a region. A map that is constant becomes 0. In
-    single precision, unless the maps are in double.
+    single precision, unless the maps are in double. To the last bit, what becomes of a map does
+    not depend on the others.
     """
     n_maps, height, width = maps.shape
     precision = np.promote_types(maps.dtype, np.float32)
-    pooled = maps.astype(precision) - maps.min(axis=(1, 2), keepdims=True)
+    lowest = maps.min(axis=(1, 2), keepdims=True)
+    pooled = np.subtract(maps, lowest, dtype=precision)
     if max(height, width) > MAX_SIDE:
         down, across = (_area_weights(side).astype(precision) for side in (height, width))
-        pooled = down @ pooled @ across.T
-    rows = np.sqrt(pooled).reshape(n_maps, -1)
-    centred = rows - rows.mean(axis=1, keepdims=True)
-    lengths = np.linalg.norm(centred, axis=1, keepdims=True)
+        # A product for each map, since its rounding would depend on its place in a larger one.
+        pooled = (down @ pooled) @ across.T
+    rows = np.sqrt(pooled, out=pooled).reshape(n_maps, -1)
+    length_before = np.sqrt((rows * rows).sum(axis=1))
+    rows -= rows.mean(axis=1, keepdims=True)
+    length = np.sqrt((rows * rows).sum(axis=1))
     # What is left of a constant map is rounding, which must not be blown up.
-    is_constant = lengths <= 1e-5 * np.linalg.norm(rows, axis=1, keepdims=True)
-    lengths[is_constant] = np.inf
-    standardised: FloatArray = (centred / lengths).reshape(pooled.shape)
+    is_constant = length <= 1e-5 * length_before
+    rows /= np.where(is_constant, 1.0, length).astype(precision)[:, None]
+    rows[is_constant] = 0.0
+    standardised: FloatArray = rows.reshape(pooled.shape)
     return standardised
 
 
@@ -91,25 +100,27 @@ def correlation_by_chance(standardised: FloatArray) -> float:
     Over all circular shifts of two maps it is the sum of the products of their power spectra
     (Parseval). Smooth maps resemble each other by chance more than fine ones.
     """
-    width = standardised.shape[2]
-    power = np.abs(rfft2(standardised)) ** 2
+    height, width = standardised.shape[1:]
+    spectrum = rfft2(standardised)
+    power = (spectrum.real**2 + spectrum.imag**2).mean(axis=0, dtype=np.float64)
     # Of the columns of a real transform all but the first, and the last of an even width, stand
     # for two frequencies.
-    times = np.full(power.shape[2], 2.0)
+    times = np.full(power.shape[1], 2.0)
     times[0] = 1.0
     if width % 2 == 0:
         times[-1] = 1.0
-    total = (power * times).sum(axis=(1, 2), keepdims=True)
-    mean_power = (power / np.where(total > 0, total, 1.0)).mean(axis=0)
-    return float((mean_power**2 * times).sum())
+    # Maps of length 1 have this total power (Parseval).
+    return float(((power / (height * width)) ** 2 * times).sum())
 
 
-def correlate(standardised: FloatArray) -> NDArray[np.float64]:
+def correlate(standardised: FloatArray) -> FloatArray:
     """The correlation of maps [n, h, w] with each other, [n, n]; constant ones are all alike."""
     rows = standardised.reshape(len(standardised), -1)
-    gram = (rows @ rows.T).astype(np.float64)
-    is_constant = ~rows.any(axis=1)
-    gram[np.ix_(is_constant, is_constant)] = 1.0
+    gram: FloatArray = rows @ rows.T
+    # The rest have length 1.
+    is_constant = gram.diagonal() < 0.5
+    if is_constant.any():
+        gram[np.ix_(is_constant, is_constant)] = 1.0
     np.fill_diagonal(gram, 1.0)
     return gram
 
@@ -131,8 +142,7 @@ def _cluster(standardised: FloatArray, n_distinct: int) -> NDArray[np.intp]:
     # Not a cluster for each map, unless that leaves equal ones together.
     most = min(MAX_CLUSTERS, n_distinct, n_maps - 1)
     best_score, best = -np.inf, np.zeros(n_maps, dtype=np.intp)
-    for n_clusters, start in enumerate(ward_cuts(gram, most), start=1):
-        labels, likeness = refine(gram, start)
+    for n_clusters, (labels, likeness) in enumerate(refine(gram, ward_cuts(gram, most)), start=1):
         if likeness >= TIGHT:
             return labels
         score = likeness - PRICE_OF_DOUBLING * np.log2(n_clusters)
@@ -146,53 +156,84 @@ def _cluster(standardised: FloatArray, n_distinct: int) -> NDArray[np.intp]:
     return best
 
 
-def ward_cuts(gram: NDArray[np.float64], most: int) -> list[NDArray[np.intp]]:
+def ward_cuts(gram: FloatArray, most: int) -> list[NDArray[np.intp]]:
     """Labels [n] for 1, 2, ... `most` clusters, all from one Ward tree."""
     n_maps = len(gram)
     # The Euclidean distance of rows of length 1, which Ward asks for.
     distances = np.sqrt(np.maximum(2 - 2 * squareform(gram, checks=False), 0))
     tree = linkage(distances, method="ward")
-    members = {i: [i] for i in range(n_maps)}
-    cuts = []
-    for step, (left, right) in enumerate(tree[:, :2].astype(int)):
-        if len(members) <= most:
-            cuts.append(_as_labels(members.values(), n_maps))
-        members[n_maps + step] = members.pop(left) + members.pop(right)
-    cuts.append(_as_labels(members.values(), n_maps))
+    mergers = tree[:, :2].astype(int).tolist()
+    # From the top of each branch of the finest cut down to its maps.
+    branch_of = list(range(2 * n_maps - 1))
+    for step in reversed(range(n_maps - most)):
+        left, right = mergers[step]
+        branch_of[left] = branch_of[right] = branch_of[n_maps + step]
+    # Labels go by the first map, so that ties are broken the same way at every cut.
+    label_of: dict[int, int] = {}
+    for branch in branch_of[:n_maps]:
+        label_of.setdefault(branch, len(label_of))
+    cuts = [np.array([label_of[branch] for branch in branch_of[:n_maps]])]
+    for step in range(n_maps - most, n_maps - 1):
+        first, other = sorted(label_of.pop(branch) for branch in mergers[step])
+        labels = np.where(cuts[-1] == other, first, cuts[-1])
+        cuts.append(labels - (labels > other))
+        label_of = {branch: label - (label > other) for branch, label in label_of.items()}
+        label_of[n_maps + step] = first
     return cuts[::-1]
 
 
-def _as_labels(groups: Iterable[list[int]], n_maps: int) -> NDArray[np.intp]:
-    labels = np.empty(n_maps, dtype=np.intp)
-    # By their first map, so that ties are broken the same way at every cut.
-    for label, group in enumerate(sorted(groups, key=min)):
-        labels[group] = label
-    return labels
+def refine(
+    gram: FloatArray, cuts: Sequence[NDArray[np.intp]]
+) -> list[tuple[NDArray[np.intp], float]]:
+    """Spherical k-means from each cut on, and the mean likeness of a map to its cluster's rest.
 
-
-def refine(gram: NDArray[np.float64], labels: NDArray[np.intp]) -> tuple[NDArray[np.intp], float]:
-    """Spherical k-means from `labels` on, and the mean likeness of a map to its cluster's rest.
-
-    The likeness of a map to a cluster is its correlation with the mean of the cluster's other maps;
-    a map that counted itself would hardly ever leave. 0 for a map that is alone, which stays so.
+    cuts: labels [n] each, 0 to k - 1. The likeness of a map to a cluster is its correlation with
+    the mean of the cluster's other maps; a map that counted itself would hardly ever leave. 0 for a
+    map that is alone, which stays so.
     """
-    everyone, n_clusters = np.arange(len(gram)), labels.max() + 1
-    likeness = 0.0
+    refined = [(labels, 0.0) for labels in cuts]
+    moving = list(range(len(cuts)))
     for n_rounds_left in reversed(range(_MAX_ROUNDS)):
-        belongs = np.equal.outer(labels, np.arange(n_clusters)).astype(np.float64)
-        sizes = belongs.sum(axis=0)
-        sums = gram @ belongs
-        squared_lengths = (belongs * sums).sum(axis=0)
-        to_own = sums[everyone, labels] - 1
-        without_self = squared_lengths[labels] - 2 * to_own - 1
-        is_alone = sizes[labels] == 1
-        to_rest = np.where(is_alone, 0.0, to_own / np.sqrt(np.maximum(without_self, _TINY)))
-        likeness = float(to_rest.mean())
-        to_all = sums / np.sqrt(np.maximum(squared_lengths, _TINY))
-        to_all[everyone, labels] = np.where(is_alone, np.inf, to_rest)
-        moved = to_all.argmax(axis=1)
-        is_settled = (moved == labels).all()
-        if is_settled or n_rounds_left == 0 or len(np.unique(moved)) < n_clusters:
+        counts = [int(refined[cut][0].max()) + 1 for cut in moving]
+        ends = np.cumsum(counts)
+        starts = np.subtract(ends, counts)
+        labels = np.stack([refined[cut][0] for cut in moving])
+        likeness, to_all = _likeness(gram, labels + starts[:, None], int(ends[-1]))
+        still_moving = []
+        for i, cut in enumerate(moving):
+            moved = to_all[:, starts[i] : ends[i]].argmax(axis=1)
+            is_settled = (moved == labels[i]).all()
+            refined[cut] = labels[i], float(likeness[i])
+            if not is_settled and n_rounds_left and np.bincount(moved, minlength=counts[i]).all():
+                refined[cut] = moved, 0.0
+                still_moving.append(cut)
+        moving = still_moving
+        if not moving:
             break
-        labels = moved
-    return labels, likeness
+    return refined
+
+
+def _likeness(
+    gram: FloatArray, labels: NDArray[np.intp], n_clusters: int
+) -> tuple[NDArray[np.float64], FloatArray]:
+    """How alike maps are to the rest of their cluster, and to every cluster, for several cuts.
+
+    labels: [cuts, n], each cut with clusters of its own. Returns the mean over the maps, [cuts],
+    and each map's likeness, [n, clusters], infinite to a cluster in which it is alone.
+    """
+    everyone = np.arange(len(gram))
+    belongs = np.zeros((len(gram), n_clusters), dtype=gram.dtype)
+    belongs[everyone, labels] = 1.0
+    # One product for all cuts.
+    sums = gram @ belongs
+    to_own = sums[everyone, labels]
+    flat = labels.ravel()
+    sizes = np.bincount(flat, minlength=n_clusters)
+    squared_lengths = np.bincount(flat, to_own.ravel(), minlength=n_clusters)
+    to_own -= 1
+    without_self = squared_lengths[labels] - 2 * to_own - 1
+    is_alone = sizes[labels] == 1
+    to_rest = np.where(is_alone, 0.0, to_own / np.sqrt(np.maximum(without_self, _TINY)))
+    sums /= np.sqrt(np.maximum(squared_lengths, _TINY)).astype(gram.dtype)
+    sums[everyone, labels] = np.where(is_alone, np.inf, to_rest)
+    return to_rest.mean(axis=1), sums

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from app.explain.layers import find_places, resolve_places
-from app.explain.recording import exact_convolutions, record
+from app.explain.layers import record_places
+from app.explain.recording import exact_convolutions
 
 
 class ContrastError(ValueError):
@@ -24,17 +24,36 @@ class ContrastError(ValueError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LayerFeatures:
-    """maps: [C, H, W] as the layer gave them. weights: [C], w_k >= 0, in units of the gradient."""
+    """values: the maps [C, H, W] as the layer gave them, where the network runs.
+
+    weights: [C], w_k >= 0, in units of the gradient.
+    """
 
     name: str
-    maps: NDArray[np.floating]
+    values: Tensor
     weights: NDArray[np.float64]
+
+    @property
+    def maps(self) -> NDArray[np.floating]:
+        """[C, H, W]"""
+        return self.values.cpu().numpy()
 
     @property
     def percent(self) -> NDArray[np.float64]:
         """Channel weights [C] in percent of the layer; all 0 without positive evidence."""
         total = self.weights.sum()
         return self.weights * (100.0 / total) if total > 0 else np.zeros_like(self.weights)
+
+    def maps_of(self, channels: NDArray[np.intp]) -> NDArray[np.floating]:
+        """[n, H, W], a copy; of all maps only these leave the device."""
+        chosen = torch.from_numpy(channels).to(self.values.device)
+        cells = self.values.flatten(1)
+        # In half the time where the network holds its channels last.
+        if cells.stride(0) == 1:
+            taken = cells.T.index_select(1, chosen).T
+        else:
+            taken = cells.index_select(0, chosen)
+        return taken.contiguous().reshape(-1, *self.values.shape[1:]).cpu().numpy()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,8 +88,7 @@ def compute_features(
     """
     if layers is not None and not layers:
         raise ValueError("No layer is named; leave layers out for the default ones.")
-    recording = record(module, image, keep=layers)
-    places = find_places(recording)[1] if layers is None else resolve_places(recording, layers)
+    recording, places = record_places(module, image, layers)
     logits = recording.logits.detach().double().cpu().numpy()
     target = choose_target(logits)
     contrast = choose_contrast(logits) if choose_contrast else None
@@ -95,10 +113,11 @@ def _weigh(name: str, maps: Tensor, gradient: Tensor | None) -> LayerFeatures:
     for what, values in (("feature maps", maps), ("gradients", g)):
         if not _all_finite(values):
             raise ValueError(f"The {what} of layer {name!r} are NaN or infinite for this image.")
-    # The gradient rule of a ReLU, in one pass: what is g+ where A > 0, and 0 elsewhere.
+    # The gradient rule of a ReLU, in one pass: what is g+ where A > 0, and 0 elsewhere. Its mean is
+    # taken by a sum in the maps' own precision, pairwise and so good to its last digits.
     guided = torch.ops.aten.threshold_backward(g.relu(), maps, 0)
-    weights = guided.sum(dim=(1, 2), dtype=torch.float64) / guided[0].numel()
-    return LayerFeatures(name, maps.cpu().numpy(), weights.cpu().numpy())
+    weights = guided.sum(dim=(1, 2)).double() / guided[0].numel()
+    return LayerFeatures(name, maps, weights.cpu().numpy())
 
 
 def _all_finite(values: Tensor) -> bool:

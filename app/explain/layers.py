@@ -175,6 +175,22 @@ def find_places(recording: Recording) -> tuple[list[Place], list[Place]]:
     return places, _choose_defaults(recording, candidates)
 
 
+def record_places(
+    module: nn.Module, image: Tensor, names: Sequence[str] | None
+) -> tuple[Recording, list[Place]]:
+    """One recorded pass, and the named places in it with their values, or the default ones.
+
+    A second pass, with copies, where the first finds that a value was overwritten.
+    Raises LayerError, and ValueError as `record` does.
+    """
+    for copy_all in (False, True):
+        recording = record(module, image, keep=names, copy_all=copy_all)
+        places = find_places(recording)[1] if names is None else resolve_places(recording, names)
+        if all(place.value is not None for place in places):
+            break
+    return recording, places
+
+
 def resolve_places(recording: Recording, names: Sequence[str]) -> list[Place]:
     """The named places of a recorded pass in order of execution. Raises LayerError."""
     known_paths = {call.path for call in recording.calls} | set(recording.other_outputs)

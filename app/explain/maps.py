@@ -26,10 +26,16 @@ def merge_maps(
             "Maps [n, H, W] and n weights of a positive sum are needed, not "
             f"{stacked.shape} and {shares.tolist()}."
         )
+    merged: NDArray[np.float32] = blend_maps(stacked, (shares / shares.sum())[None])[0]
+    return merged
+
+
+def blend_maps(maps: FloatArray, shares: FloatArray) -> NDArray[np.float32]:
+    """Weighted sums of maps [n, H, W] by shares [m, n], each min-max scaled: float32 [m, H, W]."""
     # In the maps' own precision, since in double most of the time would go into copies.
-    precision = np.promote_types(stacked.dtype, np.float32)
-    mean = np.tensordot((shares / shares.sum()).astype(precision), stacked, axes=1)
-    scaled: NDArray[np.float32] = scale_maps(mean[None]).reshape(mean.shape).astype(np.float32)
+    precision = np.promote_types(maps.dtype, np.float32)
+    blends = np.tensordot(shares.astype(precision), maps, axes=1)
+    scaled: NDArray[np.float32] = scale_maps(blends).reshape(blends.shape).astype(np.float32)
     return scaled
 
 

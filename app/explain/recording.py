@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import torch
@@ -41,6 +41,7 @@ inside today's networks they are gates, not feature maps."""
 
 CONCATENATION: Final = "CatBackward0"
 SUM: Final = "AddBackward0"
+LIKELY_LAYERS: Final = ACTIVATIONS | {CONCATENATION, SUM}
 
 EdgeKey = tuple[Node, int]
 
@@ -51,7 +52,8 @@ class Call:
 
     number: 1 for the module's first call in the pass. step: position in order of execution.
     edge: where the output sits in the graph of the pass; it stays the output's own even when a
-    later operation overwrites the tensor in place. value: a copy [C, H, W], where it was wanted.
+    later operation overwrites the tensor in place. value: the output [C, H, W], where it was
+    wanted; None too where a later operation has overwritten it.
     """
 
     path: str
@@ -84,13 +86,16 @@ class Recording:
     other_outputs: dict[str, str] = field(default_factory=dict)
 
 
-def record(module: nn.Module, image: Tensor, *, keep: Sequence[str] | None) -> Recording:
+def record(
+    module: nn.Module, image: Tensor, *, keep: Sequence[str] | None, copy_all: bool = False
+) -> Recording:
     """Run `module` once on `image` [C, H, W], in eval mode, and leave it as it was found.
 
-    keep: names of the modules whose outputs are copied (a ":n" behind a name is ignored); None
-    copies everything that could be a default layer. Raises ValueError when the image or the
-    logits are not finite, naming where in the network it began, or when the module gives no logits
-    (see logits_of) that depend on the picture.
+    keep: names of the modules whose outputs are kept (a ":n" behind a name is ignored); None
+    keeps everything that could be a default layer. copy_all: copy all that is kept. Without it the
+    outputs of activations, concatenations and sums, which are seldom overwritten, are kept as they
+    are. Raises ValueError when the image or the logits are not finite, naming where in the network
+    it began, or when the module gives no logits (see logits_of) that depend on the picture.
     """
     _check_image(image)
     # Gradients are wanted whatever the caller has switched off.
@@ -99,9 +104,10 @@ def record(module: nn.Module, image: Tensor, *, keep: Sequence[str] | None) -> R
         # Not the leaf itself: networks that normalise their input in place would fail on it.
         batch = leaf.unsqueeze(0).clone()
         recording = Recording(image=get_gradient_edge(batch).node)
-        observer = _Observer(recording, keep)
+        observer = _Observer(recording, keep, copy_all)
         with observer.watching(module):
             output = module(batch)
+        observer.drop_overwritten()
         recording.logits = _check_logits(module, leaf, output)
     return recording
 
@@ -157,9 +163,11 @@ def parents(node: Node) -> list[Node]:
 class _Observer(TorchFunctionMode):
     """Hooks on all modules, and a watch on plain function calls for activations without one."""
 
-    def __init__(self, recording: Recording, keep: Sequence[str] | None) -> None:
+    def __init__(self, recording: Recording, keep: Sequence[str] | None, copy_all: bool) -> None:
         super().__init__()
         self._recording = recording
+        self._copy_all = copy_all
+        self._versions: dict[Call, int] = {}
         self._keep = None if keep is None else {call_number(name)[0] for name in keep}
         self._kept_edges: set[EdgeKey] = set()
         self._n_steps = 0
@@ -200,10 +208,8 @@ class _Observer(TorchFunctionMode):
                 self._recording.other_outputs[path] = _describe(output)
                 return
             edge = get_gradient_edge(output)
-            if self._keep is None:
-                wanted = edge.node.name() in {*ACTIVATIONS, CONCATENATION, SUM}
-            else:
-                wanted = path in self._keep
+            likely = edge.node.name() in LIKELY_LAYERS
+            wanted = likely if self._keep is None else path in self._keep
             call = self._call(path, number, output, edge, wanted)
             if wanted:
                 self._kept_edges.add(call.key)
@@ -216,9 +222,21 @@ class _Observer(TorchFunctionMode):
     ) -> Call:
         self._n_steps += 1
         _, n_channels, height, width = output.shape
-        # A copy, since the next module may overwrite its input in place.
-        value = output.detach()[0].clone() if wanted else None
-        return Call(path, number, self._n_steps, edge, (n_channels, height, width), value)
+        value = output.detach()[0] if wanted else None
+        # What a convolution or a normalisation gave, the activation behind it often overwrites.
+        if value is not None and (self._copy_all or edge.node.name() not in LIKELY_LAYERS):
+            value = value.clone()
+        call = Call(path, number, self._n_steps, edge, (n_channels, height, width), value)
+        if value is not None:
+            self._versions[call] = value._version
+        return call
+
+    def drop_overwritten(self) -> None:
+        """Forget values that were changed in place after they had been kept."""
+        for calls in (self._recording.calls, self._recording.activations):
+            for i, call in enumerate(calls):
+                if call.value is not None and call.value._version != self._versions[call]:
+                    calls[i] = replace(call, value=None)
 
 
 @contextmanager

@@ -13,9 +13,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from app.explain.explanation import as_tensor, target_chooser
-from app.explain.layers import resolve_places
+from app.explain.layers import record_places
 from app.explain.networks import Network
-from app.explain.recording import exact_convolutions, record
+from app.explain.recording import exact_convolutions
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,8 +49,7 @@ def layer_responses(
     choose = target_chooser(target, known.classes if known else None)
     activations, gradients = [], []
     for image in images:
-        recording = record(module, as_tensor(known, image), keep=[layer])
-        (place,) = resolve_places(recording, [layer])
+        recording, (place,) = record_places(module, as_tensor(known, image), [layer])
         logits = recording.logits.detach().double().cpu().numpy()
         with torch.inference_mode(False), torch.enable_grad():
             (gradient,) = torch.autograd.grad(

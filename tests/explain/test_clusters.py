@@ -79,7 +79,9 @@ def test_cluster_weights_and_merged_maps_by_hand():
     )
     percent, kept = np.array([30.0, 0, 10, 60]), np.array([0, 2, 3])
 
-    first, second = make_cluster_maps(maps, percent, kept, clusterer=labelled(7, 7, 4), seed=0)
+    first, second = make_cluster_maps(
+        maps[kept], percent, kept, clusterer=labelled(7, 7, 4), seed=0
+    )
 
     assert (first.channels, first.weight) == ((3,), pytest.approx(60))
     assert (second.channels, second.weight) == ((0, 2), pytest.approx(40))
@@ -111,7 +113,7 @@ def test_no_kept_channel_gives_no_cluster():
     none = np.array([], dtype=int)
 
     assert (
-        make_cluster_maps(np.ones((2, 3, 3)), np.zeros(2), none, clusterer=labelled(), seed=0) == ()
+        make_cluster_maps(np.ones((0, 3, 3)), np.zeros(2), none, clusterer=labelled(), seed=0) == ()
     )
 
 

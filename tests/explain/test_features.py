@@ -66,6 +66,43 @@ def test_maps_are_the_values_before_a_later_module_overwrites_them():
     np.testing.assert_array_equal(after.maps, IMAGE.relu().numpy())
 
 
+class Overwriting(nn.Module):
+    """Scales what its activation gave in place, which autograd allows after a SiLU."""
+
+    def __init__(self):
+        super().__init__()
+        self.silu = nn.SiLU()
+        self.head = nn.Linear(3, 2)
+
+    def forward(self, x):
+        x = self.silu(x)
+        x *= 2
+        return self.head(x.mean(dim=(2, 3)))
+
+
+def test_maps_of_an_activation_are_the_values_before_they_are_overwritten():
+    (layer,) = compute_features(
+        seeded(Overwriting), IMAGE, choose_target=lambda _: 0, layers=["silu"]
+    ).layers
+
+    np.testing.assert_array_equal(layer.maps, nn.functional.silu(IMAGE).numpy())
+
+
+def test_maps_of_some_channels_are_the_same_in_either_memory_layout():
+    network = seeded(Residual)
+    options = {"choose_target": lambda _: 0, "layers": ["block"]}
+    channels = np.array([1, 4, 7])
+
+    (one,) = compute_features(network, random_image(), **options).layers
+    network = network.to(memory_format=torch.channels_last)
+    (other,) = compute_features(network, random_image(), **options).layers
+
+    assert other.values.stride(0) == 1 < one.values.stride(0)
+    np.testing.assert_array_equal(one.maps_of(channels), one.maps[channels])
+    np.testing.assert_array_equal(other.maps_of(channels), other.maps[channels])
+    np.testing.assert_allclose(other.maps, one.maps, atol=1e-5)
+
+
 def test_maps_of_a_functional_in_place_activation_are_the_values_after_it():
     toy = Toy(inplace=True, as_function=True)
 

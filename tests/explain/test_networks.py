@@ -9,7 +9,7 @@ import pytest
 import torch
 import torchvision
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import save_file, save_model
 from torchvision.transforms import functional as transforms
 
 from app.explain import (
@@ -29,7 +29,8 @@ CLASSES = ["cat", "dog", "bird"]
 @pytest.fixture(scope="module")
 def small_weights() -> dict[str, torch.Tensor]:
     network = load_network("squeezenet1_1", weights="random", classes=CLASSES, device="cpu")
-    return dict(network.module.state_dict())
+    # On a CPU a network holds its channels last, which safetensors' save_file refuses.
+    return {key: value.contiguous() for key, value in network.module.state_dict().items()}
 
 
 @pytest.fixture
@@ -328,7 +329,7 @@ def test_one_number_as_mean_is_a_grey_scale_network(tmp_path, drawn_picture, arc
         )
     )
     random = load_network(tmp_path / "grey.json", weights="random", device="cpu")
-    save_file(random.module.state_dict(), tmp_path / "grey.safetensors")
+    save_model(random.module, str(tmp_path / "grey.safetensors"))
 
     network = load_network(tmp_path / "grey.json", device="cpu")
 

@@ -14,8 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from app.explain.layers import resolve_places
-from app.explain.recording import record
+from app.explain.layers import record_places
 
 Array = NDArray[np.float64]
 Cam = Callable[[Array, Array], Array]
@@ -36,8 +35,7 @@ def compute_gradients(
 
     image: float [3, H, W]. Raises LayerError as `explain_image` does.
     """
-    recording = record(module, image, keep=layers)
-    places = resolve_places(recording, layers)
+    recording, places = record_places(module, image, layers)
     with torch.inference_mode(False), torch.enable_grad():
         gradients = torch.autograd.grad(
             recording.logits[target], [place.edge for place in places], allow_unused=True
