@@ -14,9 +14,9 @@ For the fair and the biased network of the picture book, on scenes that neither 
 import argparse
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -31,11 +31,13 @@ from app.concepts import (
     ConceptScore,
     Embedder,
     GivenConcept,
+    PlayerRecord,
+    Score,
     TypedLabel,
     best_concepts,
     get_recipe,
+    get_score,
     load_embedder,
-    score_concepts,
 )
 from app.concepts import Recipe as ConceptRecipe
 from app.explain import ClusterMap, Network, load_network
@@ -43,13 +45,22 @@ from app.explain.clusters import get_clusterer, make_cluster_maps, prune_channel
 from app.explain.faithfulness import energy_shares, random_group_maps
 from app.explain.features import compute_features
 from app.explain.render import masked_picture
+from app.models import KnownAnswer
 from app.picturebook.datasets import TIED, TIED_TO_MARK, TIED_TO_WATER, recipes
 from app.picturebook.networks import BIASED_NETWORK, EXPLAINED_LAYERS, FAIR_NETWORK
 from app.picturebook.players import Guess, Reveal, Sight, SimulatedPlayer, draw_traits, see
 from app.picturebook.scenes import Recipe, Scene, draw_scene
-from app.picturebook.words import names
+from app.picturebook.truth import region_shares
+from app.picturebook.words import accepted, names
 from app.picturebook.world import CLASSES, CUES
-from app.rules import LAST_REVEAL_INDEX, REVEAL_PERCENTS
+from app.rules import (
+    KNOWN_ANSWER_MIN_ENERGY_SHARE,
+    KNOWN_ANSWER_MIN_LIT_SHARE,
+    LAST_REVEAL_INDEX,
+    PRACTICE_ONE_IN,
+    REVEAL_PERCENTS,
+)
+from app.services import practice
 
 SIDE = 256  # of the pictures that the simulated players see
 N_RANDOM_GROUPS = 10
@@ -86,6 +97,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=50, help="played on each cluster map")
     parser.add_argument("--clusterer", default="fast")
     parser.add_argument("--recipe", default="layerplay", help="by which labels become concepts")
+    parser.add_argument("--score", help="by which concepts are scored; that of the recipe")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="file for the tables; else they are only printed")
     options = parser.parse_args()
@@ -128,6 +140,7 @@ def section(title: str, path: Path, *, options: argparse.Namespace) -> str:
         options.rounds,
         options.seed,
         get_recipe(options.recipe),
+        get_score(options.score or options.recipe),
         load_embedder(),
     )
     of_all = cases[:n_of_all]
@@ -227,41 +240,98 @@ def play(
     n_rounds: int,
     seed: int,
     recipe: ConceptRecipe,
+    score: Score,
     embed: Embedder,
 ) -> dict[MapKey, list[ConceptScore[str]]]:
-    """The concepts of every cluster map, from rounds of simulated players, each map by others."""
+    """The concepts of every cluster map, from rounds of simulated players, each map by others.
+
+    As in a study, a player's first round and about one in PRACTICE_ONE_IN after it are followed by
+    one for practice, on a map with a known answer.
+    """
     rng = np.random.default_rng(seed)
     players = [SimulatedPlayer(draw_traits(rng)) for _ in range(n_players)]
+    sights = {
+        (number, layer, rank): look(case.scene, cluster)
+        for number, case in enumerate(cases)
+        for layer, clusters in case.clusters.items()
+        for rank, cluster in enumerate(clusters)
+    }
+    known = known_maps(cases, sights)
+    records = [PlayerRecord() for _ in players]
     typed: dict[str, list[tuple[TypedLabel, MapKey, int, int, bool]]] = defaultdict(list)
-    for number, case in enumerate(cases):
-        for layer, clusters in case.clusters.items():
-            for rank, cluster in enumerate(clusters):
-                key = (number, layer, rank)
-                sights = look(case.scene, cluster)
-                for who in rng.choice(n_players, size=n_rounds, replace=False):
-                    guess, reveal_index = play_round(players[who], sights, case.class_name, rng)
-                    if guess is None:
-                        continue
-                    right = guess.class_name == case.class_name
-                    typed[case.class_name] += [
-                        (
-                            TypedLabel(text, guess.class_name, key),
-                            key,
-                            int(who),
-                            reveal_index,
-                            right,
-                        )
-                        for text in guess.labels
-                    ]
+    for key, seen in sights.items():
+        class_name = cases[key[0]].class_name
+        for who in rng.choice(n_players, size=n_rounds, replace=False):
+            record = records[who]
+            if known and (not record.n_practice or rng.integers(PRACTICE_ONE_IN) == 0):
+                record = practise(players[who], known[int(rng.integers(len(known)))], record, rng)
+            guess, reveal_index = play_round(players[who], seen, class_name, rng)
+            right = guess is not None and guess.class_name == class_name
+            records[who] = replace(
+                record,
+                n_guesses=record.n_guesses + (guess is not None),
+                n_right=record.n_right + right,
+            )
+            if guess is not None:
+                typed[class_name] += [
+                    (TypedLabel(text, guess.class_name, key), key, int(who), reveal_index, right)
+                    for text in guess.labels
+                ]
     scores: dict[MapKey, list[ConceptScore[str]]] = {}
     for rows in typed.values():
         concepts = recipe([label for label, *_ in rows], embed=embed)
-        scores |= score_concepts(
-            GivenConcept(key, (key, who), concept, reveal_index, right)
-            for concept, (_, key, who, reveal_index, right) in zip(concepts, rows, strict=True)
-            if concept is not None
+        scores |= score(
+            (
+                GivenConcept(key, (key, who), concept, reveal_index, right, who)
+                for concept, (_, key, who, reveal_index, right) in zip(concepts, rows, strict=True)
+                if concept is not None
+            ),
+            players=dict(enumerate(records)),
         )
     return scores
+
+
+@dataclass(frozen=True)
+class KnownMap:
+    """A map for practice, whose answer is beyond doubt."""
+
+    class_name: str
+    sights: Sequence[Sight]
+    answer: KnownAnswer
+
+
+def known_maps(cases: Sequence[Case], sights: Mapping[MapKey, Sequence[Sight]]) -> list[KnownMap]:
+    """By the rules of app/rules.py: enough of the energy in one region, which is most of what is
+    lit at every step."""
+    known = []
+    for key, steps in sights.items():
+        number, layer, rank = key
+        case = cases[number]
+        cluster = case.clusters[layer][rank]
+        region, share = next(iter(region_shares(cluster.map, case.scene.region_map).items()))
+        if share > KNOWN_ANSWER_MIN_ENERGY_SHARE and all(is_mostly(one, region) for one in steps):
+            words = sorted(accepted(case.class_name, region))
+            answer = KnownAnswer(region=region, words=words, energy_share=share)
+            known.append(KnownMap(case.class_name, steps, answer))
+    return known
+
+
+def is_mostly(sight: Sight, region: str) -> bool:
+    return any(
+        seen.region == region and seen.share_of_lit > KNOWN_ANSWER_MIN_LIT_SHARE
+        for seen in sight.regions
+    )
+
+
+def practise(
+    player: SimulatedPlayer, known: KnownMap, record: PlayerRecord, rng: np.random.Generator
+) -> PlayerRecord:
+    """The player's record after one practice round."""
+    guess, _ = play_round(player, known.sights, known.class_name, rng)
+    named = guess is not None and practice.judge(
+        guess.labels, known.answer, class_name=guess.class_name
+    )
+    return replace(record, n_practice=record.n_practice + 1, n_named=record.n_named + named)
 
 
 def look(scene: Scene, cluster: ClusterMap) -> list[Sight]:

@@ -17,8 +17,10 @@ from app.concepts.scoring import (
     GivenConcept,
     best_concepts,
     game_record,
+    paper_score,
     score_concepts,
 )
+from app.concepts.skill import PlayerRecord, Score, get_score
 
 __all__ = [
     "FULL_MERGE_N_CONCEPTS",
@@ -31,7 +33,9 @@ __all__ = [
     "GivenConcept",
     "LabelGroup",
     "ModelError",
+    "PlayerRecord",
     "Recipe",
+    "Score",
     "TypedLabel",
     "best_concepts",
     "clean_label",
@@ -39,9 +43,11 @@ __all__ = [
     "contains_word",
     "game_record",
     "get_recipe",
+    "get_score",
     "group_labels",
     "load_embedder",
     "merge_scores",
+    "paper_score",
     "score_concepts",
     "tidy_label",
 ]

@@ -20,9 +20,13 @@ from app.concepts.junk import is_junk
 from app.concepts.languages import ENGLISH, frequency, language_of, without_articles
 from app.concepts.phrases import WORD, bare_phrase, content_words
 from app.concepts.spelling import RARE_WORD, correct_words, joined_words, singular
+from app.concepts.words import PLACE_WORDS
 
 N_SURE: Final = 4
 """A word typed this often for a class is no mash."""
+
+MIN_PART_SHARE: Final = 0.02
+"""A place ("center") that so many of a class's labels name, and N_SURE of them, is a part of it."""
 
 _MAX_FOREIGN_WORDS: Final = 4
 
@@ -57,11 +61,12 @@ def label_forms(counts: Mapping[Typed, int]) -> dict[Typed, Form | None]:
         n_typed.update(dict.fromkeys(WORD.findall(label), counts[typed]))
     right = correct_words(_support(n_typed))
     sure = {word for word, n in n_typed.items() if n >= N_SURE}
+    parts = _places_that_are_parts(tidied, counts)
     words: dict[Typed, list[str]] = {}
     is_english: dict[Typed, bool] = {}
     for typed, label in tidied.items():
         fixed = WORD.sub(lambda word: right.get(word[0], word[0]), label)
-        if is_junk(label, vocabulary=sure) or is_junk(fixed, vocabulary=sure):
+        if any(is_junk(one, vocabulary=sure, parts=parts) for one in (label, fixed)):
             continue
         words[typed], is_english[typed] = _words(fixed, typed[1])
     english = {typed: words[typed] for typed in words if is_english[typed]}
@@ -80,6 +85,16 @@ def _names_class(label: str, class_name: str) -> bool:
     own, name = _letters(bare), _letters(class_name.lower())
     # "cheesburger" is the class and nothing else. Short names have too many words near them.
     return len(name) >= 6 and OSA.distance(own, name) <= (2 if len(name) >= 9 else 1)
+
+
+def _places_that_are_parts(tidied: Mapping[Typed, str], counts: Mapping[Typed, int]) -> set[str]:
+    """The places that many name by themselves, with an article at most. "Left corner" says where
+    something is, and so does "in the center"."""
+    alone: Counter[str] = Counter()
+    for typed, label in tidied.items():
+        alone[label.removeprefix("the ").removeprefix("a ")] += counts[typed]
+    least = max(N_SURE, MIN_PART_SHARE * sum(counts.values()))
+    return {word for word in PLACE_WORDS if alone[word] >= least}
 
 
 def _letters(text: str) -> str:

@@ -43,11 +43,12 @@ _LOOKS_LIKE = str.maketrans("013457@$!|", "oieastasii")
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 
 
-def is_junk(label: str, *, vocabulary: Collection[str] = ()) -> bool:
+def is_junk(label: str, *, vocabulary: Collection[str] = (), parts: Collection[str] = ()) -> bool:
     """Whether a tidied label says nothing about what was seen.
 
-    vocabulary: words that were typed so often for the class that they are no mash. Whether a
-    label is just the class's name is not asked here.
+    vocabulary: words that were typed so often for the class that they are no mash. parts: words
+    that mostly say nothing, but name a part of this class. Whether a label is just the class's
+    name is not asked here.
     """
     words = _WORD.findall(label)
     return (
@@ -56,7 +57,9 @@ def is_junk(label: str, *, vocabulary: Collection[str] = ()) -> bool:
         or _is_rude(label)
         or _NO_IDEA.fullmatch(label) is not None
         or all(
-            word in EMPTY_WORDS or len(word) == 1 or (word not in vocabulary and is_mash(word))
+            (word in EMPTY_WORDS and word not in parts)
+            or len(word) == 1
+            or (word not in vocabulary and is_mash(word))
             for word in words
         )
     )

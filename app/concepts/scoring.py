@@ -22,6 +22,7 @@ class GivenConcept(Generic[MapId, Concept]):
     """One concept given in one round on one cluster map.
 
     reveal_index: 0..5, where the round stood at its guess; right: whether that guess was right.
+    player_id: who gave it, for scores that ask.
     """
 
     map_id: MapId
@@ -29,6 +30,7 @@ class GivenConcept(Generic[MapId, Concept]):
     concept: Concept
     reveal_index: int
     right: bool
+    player_id: Hashable = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,11 @@ class ConceptScore(Generic[Concept]):
     mean_reveal_index: float
     any_right: bool
     score: float
+
+    @property
+    def paper_score(self) -> float:
+        """What `score_concepts` gives, whatever gave the score."""
+        return paper_score(self.n_given, self.mean_reveal_index, any_right=self.any_right)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +84,24 @@ def score_concepts(
             )
         rounds.setdefault(one.map_id, {}).setdefault(one.concept, set()).add(one.round_id)
     return {
-        map_id: sorted(
-            (
-                _score(concept, [guesses[map_id, round_id] for round_id in round_ids])
-                for concept, round_ids in concepts.items()
-            ),
-            key=lambda scored: (-scored.score, str(scored.concept)),
+        map_id: in_order(
+            _score(concept, [guesses[map_id, round_id] for round_id in round_ids])
+            for concept, round_ids in concepts.items()
         )
         for map_id, concepts in rounds.items()
     }
+
+
+def in_order(scores: Iterable[ConceptScore[Concept]]) -> list[ConceptScore[Concept]]:
+    """From highest to lowest, equal ones by the concept's text."""
+    return sorted(scores, key=lambda scored: (-scored.score, str(scored.concept)))
+
+
+def paper_score(n_given: int, mean_reveal_index: float, *, any_right: bool) -> float:
+    """f * (1 - 0.1 * r), divided by 4 when no guess that carried the concept was right."""
+    # In whole tenths, so that equal scores are equal as floats too.
+    score = (10 * n_given - round(n_given * mean_reveal_index)) / 10
+    return score if any_right else score / WRONG_DIVISOR
 
 
 def best_concepts(scores: Sequence[ConceptScore[Concept]]) -> tuple[Concept, ...]:
@@ -123,14 +139,13 @@ def _score(concept: Concept, guesses: Sequence[tuple[int, bool]]) -> ConceptScor
     n_given = len(guesses)
     reveal_indices = [reveal_index for reveal_index, _ in guesses]
     any_right = any(right for _, right in guesses)
-    # f * (1 - 0.1 * r), added up in whole tenths, so that equal scores are equal as floats too.
-    score = sum(10 - reveal_index for reveal_index in reveal_indices) / 10
+    mean_reveal_index = sum(reveal_indices) / n_given
     return ConceptScore(
         concept=concept,
         n_given=n_given,
-        mean_reveal_index=sum(reveal_indices) / n_given,
+        mean_reveal_index=mean_reveal_index,
         any_right=any_right,
-        score=score if any_right else score / WRONG_DIVISOR,
+        score=paper_score(n_given, mean_reveal_index, any_right=any_right),
     )
 
 

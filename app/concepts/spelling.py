@@ -75,7 +75,8 @@ def joined_words(phrases: Iterable[Sequence[str]], counts: Mapping[str, float]) 
 def singular(word: str) -> str:
     """An English noun's singular; a word that is no plural stays: "leaves": "leaf", "lens": "lens".
 
-    A lemma only counts if it is a singular by rule too, or "stained" would become "stain".
+    A lemma only counts if it is a singular by rule too, or "stained" would become "stain". "Skies"
+    is of the sky rather than of a ski: of two singulars that it may have, the more common one.
     """
     if word.endswith(("sses", "shes", "ches", "xes")):
         return word.removesuffix("es")
@@ -84,6 +85,8 @@ def singular(word: str) -> str:
         if word.endswith("ves") and frequency(noun, ENGLISH) >= RARE_WORD:
             return noun
     lemma = simplemma.lemmatize(word, lang=ENGLISH).lower()
+    if word.endswith("ies"):
+        lemma = max(lemma, word.removesuffix("ies") + "y", key=lambda one: frequency(one, ENGLISH))
     return lemma if len(lemma) < len(word) + 2 and lemma in singular_and_plural(word) else word
 
 

@@ -31,13 +31,16 @@ hey bye ciao hola thanks thank please sorry blah bla meh hmm hm mmm um uh uhm eh
 niente nulla nessuno nessuna forse qualcosa cosa cose sì si certo nada ninguno ninguna algo cosa
 quizás quizas vale prova prueba salta
 image picture photo label word text answer class foto imagen immagine
-left right top bottom upper lower middle center centre central corner side edge here there up
-down above below background foreground front back behind area part region section piece
-place sinistra destra alto basso centro sopra sotto izquierda derecha arriba abajo lado
+left right top bottom upper lower central here there up
+down above below background foreground behind area part region section piece
+place sinistra destra alto basso sopra sotto izquierda derecha arriba abajo lado
 different various many some other others same all every everything
 know see sure idea clue sé
 the a an of in on at to it is this that and or i my me you its with for
 """
+
+# Places in any picture, but parts of some things: a flower has a center, an animal a back.
+_PLACES = "middle center centre corner side edge front back centro"
 
 # Rude whatever the picture, as whole words.
 _RUDE = """
@@ -52,5 +55,6 @@ maricón chinga chingada hijoputa carajo culero
 idiot idiots stupid moron loser suck sucks damn
 """
 
-EMPTY_WORDS = frozenset(_EMPTY.split())
+PLACE_WORDS = frozenset(_PLACES.split())
+EMPTY_WORDS = frozenset(_EMPTY.split()) | PLACE_WORDS
 RUDE_WORDS = frozenset(_RUDE.split())

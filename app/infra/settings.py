@@ -47,7 +47,10 @@ class Settings(BaseSettings):
     )
     concept_recipe: Literal["layerplay", "paper"] = Field(
         "layerplay",
-        description="How labels become concepts: our recipe, or that of Bianchi et al. 2024.",
+        description=(
+            "How labels become concepts and how these are scored: our recipe, or that of Bianchi "
+            "et al. 2024."
+        ),
     )
     site_address: str | None = Field(
         None,

@@ -5,6 +5,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from app.concepts.scoring import paper_score
 from app.models.base import Base, CreatedAt, RowId
 from app.models.rounds import Round
 from app.models.studies import StudyClass
@@ -54,7 +55,7 @@ class Label(Base):
 
 
 class ConceptScore(Base):
-    """How strongly a concept belongs to a cluster map."""
+    """How strongly a concept belongs to a cluster map. `score` is the one that results go by."""
 
     __tablename__ = "concept_scores"
     __table_args__ = (UniqueConstraint("cluster_map_id", "concept_id"),)
@@ -70,3 +71,8 @@ class ConceptScore(Base):
     score: Mapped[float]
 
     concept: Mapped[Concept] = relationship(lazy="raise")
+
+    @property
+    def paper_score(self) -> float:
+        """The score of Bianchi et al. 2024, whichever recipe gave `score`."""
+        return paper_score(self.n_given, self.mean_reveal_index, any_right=self.any_right)

@@ -1,17 +1,26 @@
 """From what players typed to concepts, one image class at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from app.concepts import Embedder, GivenConcept, TypedLabel, get_recipe, score_concepts
+from app.concepts import ConceptScore as MapScore
+from app.concepts import (
+    Embedder,
+    GivenConcept,
+    PlayerRecord,
+    Score,
+    TypedLabel,
+    get_recipe,
+    get_score,
+)
 from app.infra.queue import enqueue
 from app.models import (
     ClusterMap,
@@ -47,6 +56,7 @@ class _Typed:
     id: int
     label: TypedLabel
     round_id: UUID
+    player_id: UUID
     reveal_index: int
     right: bool
 
@@ -56,10 +66,11 @@ def group_class(
 ) -> bool:
     """Make the concepts of one image class anew from all labels that people gave: groups, names,
     scores, and the local explanations of its images. recipe: by its name, how labels become
-    concepts. `simulated`: from those of simulated players instead. What the other kind's labels
-    have made stays as it is.
+    concepts and how these are scored. `simulated`: from those of simulated players instead. What
+    the other kind's labels have made stays as it is.
 
-    Practice rounds do not count, for their players may still be learning. False when the class is
+    Practice rounds do not count, for their players may still be learning: they tell how far a
+    player's words are to be trusted, nothing else. False when the class is
     gone. What is found again keeps its row, so a second run on the same labels changes nothing. Two
     runs at once take turns.
     """
@@ -78,7 +89,9 @@ def group_class(
     ids = _store_concepts(session, class_id, names, simulated=simulated)
     concepts = [None if name is None else ids[name] for name in found]
     _store_memberships(session, typed, concepts)
-    _store_scores(session, class_id, typed, concepts, simulated=simulated)
+    players = _player_records(session, image_class.study_id, {one.player_id for one in typed})
+    scores = _scores(typed, concepts, players, get_score(recipe))
+    _store_scores(session, class_id, scores, simulated=simulated)
     _store_explanations(session, class_id, made_by(embed, recipe), simulated=simulated)
     return True
 
@@ -96,6 +109,7 @@ def _typed_labels(session: Session, class_id: int, *, simulated: bool) -> list[_
             Label.text,
             Label.cluster_map_id,
             Label.round_id,
+            Round.player_id,
             Round.reveal_index,
             Round.status,
             StudyClass.name,
@@ -113,6 +127,7 @@ def _typed_labels(session: Session, class_id: int, *, simulated: bool) -> list[_
             id=row.id,
             label=TypedLabel(row.text, row.name, row.cluster_map_id),
             round_id=row.round_id,
+            player_id=row.player_id,
             reveal_index=row.reveal_index,
             right=row.status == "won",
         )
@@ -148,25 +163,60 @@ def _store_memberships(
         session.execute(update(Label), changes)
 
 
+def _player_records(
+    session: Session, study_id: UUID, player_ids: Collection[UUID]
+) -> dict[Hashable, PlayerRecord]:
+    """How these players have guessed in a study and done in its practice rounds. A practice round
+    given up is not named; a round that counts and was given up tells nothing of its player."""
+    guessed = Round.status.in_(("won", "lost"))
+    counts = (
+        select(
+            Round.player_id,
+            func.count().filter(~Round.practice, guessed).label("n_guesses"),
+            func.count().filter(~Round.practice, Round.status == "won").label("n_right"),
+            func.count().filter(Round.practice).label("n_practice"),
+            func.count().filter(Round.named_known.is_(True)).label("n_named"),
+        )
+        .where(Round.study_id == study_id, Round.status != "open")
+        .group_by(Round.player_id)
+    )
+    return {
+        row.player_id: PlayerRecord(row.n_guesses, row.n_right, row.n_practice, row.n_named)
+        for row in session.execute(counts)
+        if row.player_id in player_ids
+    }
+
+
+def _scores(
+    typed: Sequence[_Typed],
+    concepts: Sequence[int | None],
+    players: Mapping[Hashable, PlayerRecord],
+    score: Score,
+) -> dict[Hashable, list[MapScore[int]]]:
+    return score(
+        (
+            GivenConcept(
+                map_id=one.label.map_id,
+                round_id=one.round_id,
+                concept=concept,
+                reveal_index=one.reveal_index,
+                right=one.right,
+                player_id=one.player_id,
+            )
+            for one, concept in zip(typed, concepts, strict=True)
+            if concept is not None
+        ),
+        players=players,
+    )
+
+
 def _store_scores(
     session: Session,
     class_id: int,
-    typed: Sequence[_Typed],
-    concepts: Sequence[int | None],
+    scores: Mapping[Hashable, Sequence[MapScore[int]]],
     *,
     simulated: bool,
 ) -> None:
-    scores = score_concepts(
-        GivenConcept(
-            map_id=one.label.map_id,
-            round_id=one.round_id,
-            concept=concept,
-            reveal_index=one.reveal_index,
-            right=one.right,
-        )
-        for one, concept in zip(typed, concepts, strict=True)
-        if concept is not None
-    )
     values = [
         {
             "cluster_map_id": map_id,

@@ -49,7 +49,14 @@ def test_two_words_and_one_become_what_more_players_wrote() -> None:
 
 @pytest.mark.parametrize(
     ("plural", "single"),
-    [("leaves", "leaf"), ("crosses", "cross"), ("feet", "foot"), ("stained", "stained")],
+    [
+        ("leaves", "leaf"),
+        ("crosses", "cross"),
+        ("feet", "foot"),
+        ("skies", "sky"),
+        ("ties", "tie"),
+        ("stained", "stained"),
+    ],
 )
 def test_plurals_become_singular_and_other_words_stay(plural: str, single: str) -> None:
     assert singular(plural) == single
@@ -65,6 +72,15 @@ def test_what_says_nothing_is_junk(label: str) -> None:
 @pytest.mark.parametrize("label", ["rhythm", "papa", "tree", "coq", "belfry", "part you hold"])
 def test_what_says_something_is_no_junk(label: str) -> None:
     assert not is_junk(label)
+
+
+def test_a_place_is_a_part_where_many_name_it_and_else_says_nothing() -> None:
+    center, wheel = ("Center", "flower"), ("center of the wheel", "car")
+    counts = {center: 4, ("petal", "flower"): 100, ("bottom left center", "flower"): 1}
+    assert label_forms(counts)[center] == Form("center", is_english=True)
+    assert label_forms({**counts, center: 3})[center] is None
+    assert label_forms({**counts, ("petal", "flower"): 1000})[center] is None
+    assert label_forms({wheel: 4})[wheel] == Form("wheel center", is_english=True)
 
 
 @pytest.mark.parametrize("label", ["sports car", "a sports car", "Sports Cars!", "sportcar"])

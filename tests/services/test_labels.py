@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.models import Concept, ConceptScore, Label, LocalExplanation, Player, StudyClass
+from app.models import Concept, ConceptScore, Label, LocalExplanation, Player, Round, StudyClass
 from app.services import explanations, labels, players, rounds
 from tests.services.conftest import Game
 
@@ -62,8 +62,8 @@ def play(session: Session, game: Game) -> Play:
     return play
 
 
-def group(session: Session, image_class: StudyClass) -> None:
-    labels.group_class(session, class_id=image_class.id, embed=EMBED, recipe="paper")
+def group(session: Session, image_class: StudyClass, *, recipe: str = "paper") -> None:
+    labels.group_class(session, class_id=image_class.id, embed=EMBED, recipe=recipe)
     session.flush()
     session.expire_all()
 
@@ -130,6 +130,33 @@ def test_a_concept_that_only_wrong_guesses_carried_counts_a_quarter(
     play(0, "ear", right=False)
     group(session, game.cat)
     assert session.scalars(select(ConceptScore.score)).all() == [pytest.approx(0.25)]
+
+
+def test_by_our_recipe_a_players_record_decides_how_much_a_label_counts(
+    session: Session, game: Game, play: Play
+) -> None:
+    """Two of four to begin with, one right guess, and a practice round, which counts as two. Of
+    the practice rounds themselves nothing becomes."""
+    careful, careless = play(0, "tail"), play(0, "ear")
+    for player, named in ((careful, True), (careless, False)):
+        session.add(
+            Round(
+                study_id=game.study.id,
+                cluster_map_id=game.maps[1].id,
+                player_id=player.id,
+                practice=True,
+                status="won",
+                guessed_class_id=game.cat.id,
+                named_known=named,
+                finished_at=func.now(),
+            )
+        )
+    group(session, game.cat, recipe="layerplay")
+    scored = select(Concept.name, ConceptScore).join(ConceptScore.concept)
+    scores = dict(session.execute(scored).all())
+    assert scores["tail"].score == pytest.approx((5 / 7) ** 3 / 2, abs=1e-6)
+    assert scores["ear"].score == pytest.approx((3 / 7) ** 3 / 2, abs=1e-6)
+    assert {score.paper_score for score in scores.values()} == {1.0}
 
 
 def test_running_again_gives_the_same_rows(session: Session, game: Game, play: Play) -> None:
