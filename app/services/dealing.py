@@ -165,16 +165,18 @@ def _take(session: Session, player: Player, map_ids: list[UUID]) -> UUID | None:
         # Their rounds are of no number wanted: a simulation asks for as many as it likes.
         return map_ids[0] if map_ids else None
     tried = {"map_ids": map_ids[:_MOST_TRIED]}
-    with session.begin_nested() as trial:
-        found: UUID | None = session.scalar(_TAKE_FREE, tried)
-        if found is None:
-            # Looked at and found full, a map stays locked. Let go of those before waiting for
-            # others, and wait in one order: two who wait must not hold what the other needs.
+    for is_waiting in (False, True):
+        with session.begin_nested() as trial:
+            if is_waiting:
+                # In one order: two who wait must not hold what the other needs.
+                session.execute(_LOCK, tried)
+            query = _TAKE_WAITING if is_waiting else _TAKE_FREE
+            found: UUID | None = session.scalar(query, tried)
+            if found is not None:
+                return found
+            # Looked at and found full, a map stays locked: let go of those.
             trial.rollback()
-    if found is None:
-        session.execute(_LOCK, tried)
-        found = session.scalar(_TAKE_WAITING, tried)
-    return found
+    return None
 
 
 _MOST_TRIED = 64
