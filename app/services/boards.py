@@ -137,9 +137,7 @@ def _place(session: Session, board_id: int, player_id: UUID) -> Place | None:
             BoardTotal.board_id == board_id, BoardTotal.player_id == player_id
         )
     )
-    if points is None:
-        return None
-    return Place(rank_of(session, board_id, points), player_id, public_name(player_id), points)
+    return None if points is None else _ranked(session, board_id, player_id, points)
 
 
 def _around(session: Session, board_id: int, own: Place) -> list[Place]:

@@ -4,6 +4,7 @@ The rules with their reasons are in docs/algorithms/dealing.md. Every step is a 
 whatever the study's size and however much of it the player has seen.
 """
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from uuid import UUID
 
@@ -37,28 +38,46 @@ def take_next_map(session: Session, player: Player, study: Study, hand: Hand) ->
     Of the maps of the pictures at hand: one of a picture whose answer the player does not know yet,
     then the one with the fewest rounds, finished or under way, then the heaviest.
     """
-    last_lap = _last_lap(session, study)
+    at_hand = _AtHand(hand.lap, hand.drawn_to, list(hand.image_ids))
+    map_id = _take_from_hand(session, player, study, at_hand)
+    hand.lap, hand.drawn_to, hand.image_ids = at_hand.lap, at_hand.drawn_to, at_hand.image_ids
+    return map_id
+
+
+@dataclass(slots=True)
+class _AtHand:
+    """A hand while it is being played: stored once, when a map is taken."""
+
+    lap: int
+    drawn_to: UUID | None
+    image_ids: list[UUID]
+
+
+def _take_from_hand(
+    session: Session, player: Player, study: Study, at_hand: _AtHand
+) -> UUID | None:
     while True:
-        _draw(session, player, hand, last_lap)
-        if not hand.image_ids:
-            if hand.lap > last_lap:
+        _draw(session, player, study, at_hand)
+        if not at_hand.image_ids:
+            if at_hand.lap > _last_lap(session, study):
                 return _sweep(session, player, study)
-            hand.lap, hand.drawn_to = hand.lap + 1, None
+            at_hand.lap, at_hand.drawn_to = at_hand.lap + 1, None
             continue
-        found = _candidates(session, player, hand)
-        # A picture that has given its map of this lap waits for the next one.
-        playable = {image_id for _, image_id in found}
-        hand.image_ids = [image_id for image_id in hand.image_ids if image_id in playable]
+        found = _candidates(session, player, at_hand)
         map_id = _take(session, player, [map_id for map_id, _ in found])
+        # A picture that has given its map of this lap waits for the next one.
+        playable = {image_id for _, image_id in found} - {dict(found).get(map_id)}
+        at_hand.image_ids = [image_id for image_id in at_hand.image_ids if image_id in playable]
         if map_id is not None:
-            image_of = dict(found)
-            hand.image_ids = [i for i in hand.image_ids if i != image_of[map_id]]
             return map_id
 
 
 _DRAW = """
     select picked.id
-    from generate_series(cast(:lap as integer), cast(:last_lap as integer)) as n
+    from generate_series(
+        cast(:lap as integer),
+        (select n_playable from images where study_id = :study_id order by n_playable desc limit 1)
+    ) as n
     cross join lateral (
         select id from images
         where study_id = :study_id and n_playable = n {wanted} and id > :low and id <= :high
@@ -71,33 +90,24 @@ _DRAW_FOR_SIMULATED = text(_DRAW.format(wanted=""))
 _LOWEST, _HIGHEST = UUID(int=0), UUID(int=2**128 - 1)
 
 
-def _draw(session: Session, player: Player, hand: Hand, last_lap: int) -> None:
+def _draw(session: Session, player: Player, study: Study, at_hand: _AtHand) -> None:
     """Fill the hand from the deck, up to the end of the lap. In the n-th lap only pictures with n
     maps or more are in the deck: others have nothing left for whoever has gone round so often."""
     query = _DRAW_FOR_SIMULATED if player.is_simulated else _DRAW_FOR_PEOPLE
-    start, at = player.id, hand.drawn_to
+    start, at = player.id, at_hand.drawn_to
     # From the player's own id up, then from the lowest one up to it.
     stretches = [(start, _HIGHEST), (_LOWEST, start)]
     if at is not None:
         stretches = [(at, _HIGHEST), (_LOWEST, start)] if at > start else [(at, start)]
     for low, high in stretches:
-        n = rules.HAND_PICTURES - len(hand.image_ids)
+        n = rules.HAND_PICTURES - len(at_hand.image_ids)
         if n <= 0:
             return
-        drawn = session.scalars(
-            query,
-            {
-                "lap": hand.lap,
-                "last_lap": last_lap,
-                "study_id": hand.study_id,
-                "low": low,
-                "high": high,
-                "n": n,
-            },
-        ).all()
+        found = {"lap": at_hand.lap, "study_id": study.id, "low": low, "high": high, "n": n}
+        drawn = session.scalars(query, found).all()
         if drawn:
-            hand.image_ids = [*hand.image_ids, *drawn]
-            hand.drawn_to = drawn[-1]
+            at_hand.image_ids.extend(drawn)
+            at_hand.drawn_to = drawn[-1]
 
 
 def _last_lap(session: Session, study: Study) -> int:
@@ -119,7 +129,11 @@ _CANDIDATES = """
             {is_open} and rounds.id is null as is_candidate,
             count(rounds.id) over (partition by maps.image_id) as n_dealt
         from cluster_maps maps
-        left join rounds on rounds.player_id = :player_id and rounds.cluster_map_id = maps.id
+        left join lateral (
+            -- A look-up for each map: with all the rounds of a diligent player it would be slow.
+            select id from rounds
+            where rounds.player_id = :player_id and rounds.cluster_map_id = maps.id offset 0
+        ) rounds on true
         where maps.image_id = any(:image_ids)
     )
     select id, image_id from seen
@@ -134,11 +148,11 @@ _CANDIDATES_FOR_SIMULATED = text(
 )
 
 
-def _candidates(session: Session, player: Player, hand: Hand) -> list[tuple[UUID, UUID]]:
+def _candidates(session: Session, player: Player, at_hand: _AtHand) -> list[tuple[UUID, UUID]]:
     """Maps that may be dealt now with their pictures, the best first."""
     rows = session.execute(
         _CANDIDATES_FOR_SIMULATED if player.is_simulated else _CANDIDATES_FOR_PEOPLE,
-        {"player_id": player.id, "image_ids": hand.image_ids, "lap": hand.lap},
+        {"player_id": player.id, "image_ids": at_hand.image_ids, "lap": at_hand.lap},
     )
     return [(map_id, image_id) for map_id, image_id in rows]
 

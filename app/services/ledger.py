@@ -192,6 +192,16 @@ def pay_confirmed(session: Session, *, class_id: int, simulated: bool) -> list[L
     return post(session, lines, lock_tallies(session, [line.player_id for line in lines]))
 
 
+def badges(session: Session, player_id: UUID) -> dict[str, datetime]:
+    """The badges a player has, by their keys, and since when."""
+    rows = session.execute(
+        select(PointsEntry.detail, PointsEntry.created_at).where(
+            PointsEntry.player_id == player_id, PointsEntry.reason == "badge"
+        )
+    )
+    return dict(rows.all())
+
+
 def news(session: Session, player_id: UUID) -> list[PointsEntry]:
     """Points that came while the player was away, and that they have not been told of."""
     return list(

@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
 from app.infra.db import transaction
-from app.infra.errors import ForbiddenError, NotFoundError
+from app.infra.errors import ForbiddenError, NotFoundError, UnauthorizedError
 from app.infra.security import keyed_digest, same
 from app.infra.settings import Settings
 from app.infra.storage import Storage
@@ -67,7 +67,22 @@ def _find_player(request: Request, session: Session) -> Player | None:
     return players.find_player(session, token) if token else None
 
 
+def get_api_player(request: Request, session: SessionDep) -> Player:
+    """Who calls the API: by a bearer token or, in a browser, by the cookie."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme:
+        player = players.find_player(session, token) if scheme.lower() == "bearer" else None
+    else:
+        player = _find_player(request, session)
+    if player is None:
+        raise UnauthorizedError(
+            "Send a player's token as “Authorization: Bearer …”. POST /api/v1/players makes one."
+        )
+    return player
+
+
 PlayerDep = Annotated[Player, Depends(get_player, scope="function")]
+ApiPlayerDep = Annotated[Player, Depends(get_api_player, scope="function")]
 KnownPlayerDep = Annotated[Player, Depends(get_known_player, scope="function")]
 
 
