@@ -17,7 +17,7 @@ from app.infra.errors import AppError, InvalidInputError
 from app.infra.settings import get_settings
 from app.infra.workers import worker_running
 from app.installation import Installation, create_from_folder, installation
-from app.services import accounts, exports, labels, studies
+from app.services import accounts, checks, exports, labels, studies
 from app.services.accounts import Role
 from app.services.simulation import Simulation
 from app.terminal import console, progress_bar, watch_computing
@@ -388,6 +388,18 @@ def export(
             return
         write_whole(out, to_jsonl(rows))
         console.print(f"written: {out}")
+
+
+@app.command()
+def check() -> None:
+    """Whether points, boards and counters are what the rows add up to. Changes nothing."""
+    with installation() as inst, inst.transaction() as session:
+        found = checks.find_drift(session)
+    for sentence in found:
+        print(sentence)
+    if found:
+        raise typer.Exit(1)
+    console.print("everything adds up")
 
 
 @user_app.command("create")

@@ -1,5 +1,8 @@
 """The game's numbers, each with its reason."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
 from hashlib import blake2b
 from uuid import UUID
 
@@ -17,6 +20,18 @@ AGREEMENT_POINTS = 2
 """Points for a label that another player typed before for the same region. Two people who agree
 without seeing each other's words have most likely seen the same thing."""
 
+CONFIRMED_POINTS = AGREEMENT_POINTS
+"""Points for a label that another player's words confirm later, once for a label. As much as for
+one that agrees at once: being early must not be worth less than being late."""
+
+FIRST_FINDER_POINTS = 5
+"""Points for being the first to name what later holds. More than twice an agreement, for whoever is
+first has nobody to agree with; less than a right guess from a quarter of the picture."""
+
+FIRST_FINDER_MIN_PLAYERS = 3
+"""Players, the first included, who must have typed a concept for a map before it holds. Two may be
+friends who talk; three who name the same spot alike are what the method counts on."""
+
 PRACTICE_POINTS = 2
 """Points for naming what a practice round shows, once a round. As much as a word that another
 player confirms, for it is as sure to be seen there: practice is neither better paid nor worse."""
@@ -26,6 +41,9 @@ PRACTICE_ONE_IN = 8
 many is. Ten minutes of play, some twenty rounds, then hold three: enough to tell a player who
 looks from one who does not, and little taken from the rounds that teach us something."""
 
+PRACTICE_CHOICE = 16
+"""Known answers, next to one drawn at random, among which one about a new picture is looked for."""
+
 KNOWN_ANSWER_MIN_ENERGY_SHARE = 0.6
 """An answer counts as known when more than this share (0..1) of a map's energy lies in one part of
 the picture. With three fifths there, all other parts together cannot be what the map shows."""
@@ -33,6 +51,68 @@ the picture. With three fifths there, all other parts together cannot be what th
 KNOWN_ANSWER_MIN_LIT_SHARE = 0.5
 """And more than this share of what is lit, at every step of the reveal ladder, must be that region:
 a player can only name what they are shown."""
+
+WANTED_ROUNDS = 20
+"""Finished rounds wanted per map unless its study says otherwise. With nine players in ten typing a
+word or two, that is some thirty words: enough for what is named most to stand out."""
+
+PLACE_LASTS = timedelta(minutes=30)
+"""How long a dealt round keeps its place among those wanted, from the player's last step. A round
+takes half a minute; after half an hour its player has gone, and another may have the place."""
+
+HAND_PICTURES = 16
+"""Pictures among whose maps the next round is chosen. Of some 16 x 20 maps the least played is
+taken: by the theory of balanced allocations (Azar et al. 1999) with d choices, no map is then ahead
+of the mean by more than ln ln n / ln d, which is less than one round at a million maps."""
+
+STREAK_POINTS = 2
+"""Points for a day's first round, for each day in a row before it..."""
+
+STREAK_MAX_POINTS = 10
+"""...up to so many, one right guess at first sight. A streak is a reason to come back; were it to
+grow for ever, a lost one would be a reason to stay away."""
+
+DAILY_MAPS = 5
+"""Rounds of a daily challenge: three minutes, so that it fits into any day."""
+
+DAILY_POINTS = 10
+"""Points for finishing a day's challenge: one right guess at first sight."""
+
+BADGE_POINTS = 10
+"""Points that come with a badge. It is the badge that counts, so it pays like one good guess."""
+
+LEVEL_STEP = 40
+"""Points from level 1 to level 2, some five rounds; each level after that takes so many more than
+the one before it. Level 5 comes within an hour, level 20 with a thousand rounds."""
+
+FASTEST_ANSWER_S = 1.5
+"""Seconds from the last step to an answer with words below which nobody can have looked, chosen and
+typed: a word alone takes a quick typist a second. Such answers are marked for moderators."""
+
+BURST_ROUNDS = 40
+"""Finished rounds from one address in a minute from which on they are marked. A class of thirty
+pupils, each at two rounds a minute, stays under twice that and is never stopped, only marked."""
+
+SLOWED_ROUNDS = 120
+"""Rounds from one address in a minute from which on new ones have to wait. No class is so quick."""
+
+REPEATED_IN_CLASSES = 3
+"""A word that a player typed for pictures of so many classes within their last `REPEATED_OF_ROUNDS`
+rounds is what they always type and not what they see: few things look alike on three classes."""
+
+REPEATED_OF_ROUNDS = 5
+
+TABOO_MIN_PLAYERS = 5
+"""Players who must have typed a word for a map before the map has it in plenty: a quarter of those
+wanted have then said so, and a sixth who says it too teaches nothing new."""
+
+TABOO_ONE_IN = 2
+"""In one round of so many such words are taboo. The others still may type them, so that how often a
+word comes to mind stays known. (A blind program matched people on 69 % of the ESP game's pictures
+by obvious words alone: those must not pay for ever.)"""
+
+MAX_TABOO_WORDS = 3
+"""Taboo words in a round: as many as one reads at a glance."""
 
 MAX_LABELS_PER_ROUND = 5
 """More would be a list of guesses rather than what the player saw."""
@@ -55,7 +135,83 @@ def is_practice_round(*, player_id: UUID, study_id: UUID, number: int) -> bool:
     return int.from_bytes(drawn, "big") % PRACTICE_ONE_IN == 0
 
 
+def drawn_uuid(*, player_id: UUID, study_id: UUID, number: int) -> UUID:
+    """A random place among ids for a player's round in a study; always the same one."""
+    drawn = blake2b(f"{study_id}:{number}".encode(), key=player_id.bytes, digest_size=16).digest()
+    return UUID(bytes=drawn)
+
+
+def daily_uuid(study_id: UUID, day: date) -> UUID:
+    """A random place among ids for a day's challenge of a study."""
+    return UUID(bytes=blake2b(f"{study_id}:{day}".encode(), digest_size=16).digest())
+
+
 def guess_points(*, reveal_index: int, right: bool) -> int:
     """Points for a guess made at `reveal_index` (0 to 5). A wrong guess costs nothing: fear of
     losing points would make players wait for the last reveal."""
     return GUESS_POINTS[reveal_index] if right else 0
+
+
+def level(points: int) -> int:
+    """The level of a player with so many points, 1 or higher."""
+    reached = 1
+    while points >= points_for_level(reached + 1):
+        reached += 1
+    return reached
+
+
+def points_for_level(number: int) -> int:
+    """Points at which a level begins: 0, 40, 120, 240, 400 for levels 1 to 5."""
+    return LEVEL_STEP * number * (number - 1) // 2
+
+
+def streak_points(streak_days: int) -> int:
+    """Points for the first round of a day that is the `streak_days`-th in a row: 0, 2, 4, ..."""
+    return min(STREAK_POINTS * (streak_days - 1), STREAK_MAX_POINTS)
+
+
+def next_streak(streak_days: int, last_day: date | None, today: date) -> int:
+    """Days in a row with a finished round, today included."""
+    if last_day == today:
+        return streak_days
+    return streak_days + 1 if last_day == today - timedelta(days=1) else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    """What a badge is for. It is earned when a player's `counter` reaches `threshold`."""
+
+    key: str
+    title: str
+    rule: str
+    counter: str
+    threshold: int
+
+
+BADGES: tuple[Badge, ...] = (
+    Badge("rounds-10", "First light", "Finish 10 rounds.", "n_rounds", 10),
+    Badge("rounds-100", "Lamplighter", "Finish 100 rounds.", "n_rounds", 100),
+    Badge("rounds-1000", "Lighthouse", "Finish 1,000 rounds.", "n_rounds", 1000),
+    Badge("glimpse-5", "At a glance", "Guess 5 right from the first spots.", "n_from_first", 5),
+    Badge("glimpse-25", "Sharp eye", "Guess 25 right from the first spots.", "n_from_first", 25),
+    Badge("named-5", "Trained eye", "Name what 5 practice rounds show.", "n_named", 5),
+    Badge("confirmed-10", "Well put", "Have 10 words confirmed.", "n_confirmed", 10),
+    Badge("confirmed-100", "Common tongue", "Have 100 words confirmed.", "n_confirmed", 100),
+    Badge("first-3", "Pathfinder", "Be the first to name 3 things that hold.", "n_first", 3),
+    Badge("streak-3", "Three in a row", "Play on 3 days in a row.", "best_streak", 3),
+    Badge("streak-7", "A week of light", "Play on 7 days in a row.", "best_streak", 7),
+    Badge("daily-1", "Today’s five", "Finish a daily challenge.", "n_daily", 1),
+    Badge("daily-10", "Regular", "Finish 10 daily challenges.", "n_daily", 10),
+)
+"""The first of a kind comes with the first half hour, the last takes weeks."""
+
+
+def badges_of(counters: Mapping[str, int]) -> list[Badge]:
+    """The badges that these counters have reached."""
+    return [badge for badge in BADGES if counters[badge.counter] >= badge.threshold]
+
+
+def is_taboo_round(*, player_id: UUID, map_id: UUID) -> bool:
+    """Whether a map's most typed words are taboo for a player: drawn once, always the same."""
+    drawn = blake2b(map_id.bytes, key=player_id.bytes, digest_size=8).digest()
+    return int.from_bytes(drawn, "big") % TABOO_ONE_IN == 0

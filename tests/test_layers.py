@@ -15,7 +15,7 @@ ALLOWED: dict[str, set[str]] = {
     # simulated players know the game's rules.
     "app.picturebook": {"app.explain", "app.rules"},
     "app.infra": set(),
-    "app.models": set(),
+    "app.models": PURE,
     "app.services": PURE | {"app.infra", "app.models"},
     "app.web": PURE | {"app.infra", "app.models", "app.services"},
     "app.installation": PURE | {"app.infra", "app.models", "app.services"},

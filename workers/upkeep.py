@@ -1,22 +1,26 @@
-"""Asking again for what was lost on the way: a queue that was down, a worker that was killed."""
+"""Asking again for what was lost on the way: a queue that was down, a worker that was killed, a
+player who left."""
 
 import redis
 
 from app.infra.queue import enqueue
 from app.infra.settings import get_settings
-from app.services import accounts, drafts, labels, studies
+from app.services import accounts, dealing, drafts, labels, studies
 from workers.celery_app import celery_app
 from workers.context import task_transaction
 
 
 @celery_app.task(name="upkeep.ask_again")  # type: ignore[untyped-decorator]
 def ask_again() -> None:
-    """Ask for what the rows say is still to be done, wherever a queue has run empty.
+    """Ask for what the rows say is still to be done, wherever a queue has run empty, and give the
+    places of abandoned rounds back.
 
     While a queue holds jobs nothing is lost, and asking again would only fill it with doubles.
     """
     with task_transaction() as session:
         accounts.forget_expired(session)
+        dealing.return_abandoned(session)
+    with task_transaction() as session:
         if _is_empty("explanations"):
             for study in studies.unfinished(session):
                 studies.ask(session, study)

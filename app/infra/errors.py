@@ -21,6 +21,12 @@ class NotFoundError(AppError):
     status = 404
 
 
+class UnauthorizedError(AppError):
+    """Nobody known is asking."""
+
+    status = 401
+
+
 class ForbiddenError(AppError):
     """The person may not do this."""
 

@@ -6,18 +6,26 @@ from app.models.base import Base
 from app.models.drafts import DraftFile, StudyDraft, Upload
 from app.models.explanations import ClusterMap, KnownAnswer, LayerExplanation, LocalExplanation
 from app.models.labels import Concept, ConceptScore, Label
-from app.models.rounds import PointsEntry, Round
+from app.models.moderation import Flag
+from app.models.rounds import DailyMap, Hand, PointsEntry, Round
+from app.models.standings import Board, BoardStep, BoardTotal, Tally
 from app.models.studies import Guest, Image, Layer, Network, Study, StudyClass, StudyMember
 
 __all__ = [
     "Account",
     "AuditEntry",
     "Base",
+    "Board",
+    "BoardStep",
+    "BoardTotal",
     "ClusterMap",
     "Concept",
     "ConceptScore",
+    "DailyMap",
     "DraftFile",
+    "Flag",
     "Guest",
+    "Hand",
     "Image",
     "KnownAnswer",
     "Label",
@@ -34,5 +42,6 @@ __all__ = [
     "StudyClass",
     "StudyDraft",
     "StudyMember",
+    "Tally",
     "Upload",
 ]

@@ -3,7 +3,17 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, String, UniqueConstraint, false
+from sqlalchemy import (
+    CheckConstraint,
+    Computed,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    UniqueConstraint,
+    false,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -30,8 +40,14 @@ class ClusterMap(Base):
     __tablename__ = "cluster_maps"
     __table_args__ = (
         UniqueConstraint("image_id", "layer_id", "rank"),
-        Index("ix_cluster_maps_dealing", "study_id", "n_finished", "weight"),
-        Index("ix_cluster_maps_dealing_simulated", "study_id", "simulated_n_finished", "weight"),
+        Index(
+            "ix_cluster_maps_wanted",
+            "study_id",
+            "n_finished",
+            "weight",
+            postgresql_where=text("is_wanted"),
+        ),
+        CheckConstraint("n_leased >= 0", name="n_leased"),
     )
 
     id: Mapped[PublicId]
@@ -48,6 +64,18 @@ class ClusterMap(Base):
     # in the transaction that finishes one: dealing sorts by the own kind's.
     n_finished: Mapped[int] = mapped_column(default=0)
     simulated_n_finished: Mapped[int] = mapped_column(default=0, server_default="0")
+    n_leased: Mapped[int] = mapped_column(default=0, server_default="0")  # open rounds with a place
+    # The study's number; None: as many as people play.
+    n_wanted: Mapped[int | None] = mapped_column(default=20, server_default="20")
+    settled_at: Mapped[Moment | None]  # since when its concepts no longer change
+    # Whether people may be dealt it. A trigger counts a picture's maps of which this holds.
+    is_wanted: Mapped[bool] = mapped_column(
+        Computed(
+            "is_playable and settled_at is null "
+            "and n_finished + n_leased < coalesce(n_wanted, 2147483647)",
+            persisted=True,
+        )
+    )
 
     image: Mapped[Image] = relationship(lazy="raise")
     layer: Mapped[Layer] = relationship(lazy="raise")
@@ -58,11 +86,16 @@ class KnownAnswer(Base):
     """What a cluster map shows, where that is beyond doubt: practice rounds are about such maps."""
 
     __tablename__ = "known_answers"
-    __table_args__ = (CheckConstraint("energy_share > 0.6 and energy_share <= 1", name="share"),)
+    __table_args__ = (
+        CheckConstraint("energy_share > 0.6 and energy_share <= 1", name="share"),
+        Index("ix_known_answers_study_id", "study_id", "cluster_map_id"),
+    )
 
     cluster_map_id: Mapped[UUID] = mapped_column(
         ForeignKey("cluster_maps.id", ondelete="CASCADE"), primary_key=True
     )
+    # Repeated from the map, so that those of a study are one stretch of an index.
+    study_id: Mapped[UUID] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"))
     region: Mapped[str] = mapped_column(String(60))  # as players are told: "This spot shows the …"
     words: Mapped[list[str]] = mapped_column(JSONB)  # any of them names it; tidied, lower case
     energy_share: Mapped[float]  # 0..1, the share of the map's energy that lies in the region

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.concepts.scoring import paper_score
@@ -37,6 +37,10 @@ class Label(Base):
     __table_args__ = (
         UniqueConstraint("round_id", "position"),
         Index("ix_labels_cluster_map_id", "cluster_map_id"),
+        CheckConstraint(
+            "remark in ('class name', 'empty', 'mash', 'repeated', 'pasted', 'taboo')",
+            name="remark",
+        ),
     )
 
     id: Mapped[RowId]
@@ -45,6 +49,8 @@ class Label(Base):
     cluster_map_id: Mapped[UUID] = mapped_column(ForeignKey("cluster_maps.id", ondelete="CASCADE"))
     position: Mapped[int]
     text: Mapped[str] = mapped_column(String(60))
+    # Why it can earn nothing. What it means is for the concepts job to say, all the same.
+    remark: Mapped[str | None] = mapped_column(String(16))
     concept_id: Mapped[int | None] = mapped_column(
         ForeignKey("concepts.id", ondelete="SET NULL"), index=True
     )

@@ -1,8 +1,23 @@
 """Rounds and the points they earn."""
 
+from datetime import date
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, false, text
+from sqlalchemy import (
+    CheckConstraint,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    String,
+    UniqueConstraint,
+    Uuid,
+    and_,
+    false,
+    not_,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.models.accounts import Player
@@ -35,6 +50,14 @@ class Round(Base):
             "(named_known is not null) = (practice and status in ('won', 'lost'))",
             name="named_known",
         ),
+        CheckConstraint("place_until is null or (status = 'open' and not practice)", name="place"),
+        CheckConstraint("not is_spare or (status <> 'open' and not practice)", name="spare"),
+        Index(
+            "ix_rounds_place_until",
+            "place_until",
+            postgresql_where=text("place_until is not null"),
+        ),
+        Index("ix_rounds_player_finished", "player_id", text("finished_at desc")),
     )
 
     id: Mapped[PublicId]
@@ -49,7 +72,15 @@ class Round(Base):
     # A practice round is about a map with a known answer, and counts in no result.
     practice: Mapped[bool] = mapped_column(default=False, server_default=false())
     named_known: Mapped[bool | None]  # whether a label named what is known; set by the guess
+    # While it is set, one of the rounds wanted of the map is kept for this one. A round left open
+    # gives its place back then, and is still its player's.
+    place_until: Mapped[Moment | None]
+    # Finished when the map had all the rounds wanted. It earned points, and counts in no result.
+    is_spare: Mapped[bool] = mapped_column(default=False, server_default=false())
+    daily_on: Mapped[date | None]  # the day whose challenge it belongs to
+    taboo: Mapped[list[str]] = mapped_column(ARRAY(String(60)), default=list, server_default="{}")
     dealt_at: Mapped[CreatedAt]
+    last_step_at: Mapped[CreatedAt]  # dealt, or the last reveal
     finished_at: Mapped[Moment | None]
 
     cluster_map: Mapped[ClusterMap] = relationship(lazy="raise")
@@ -60,9 +91,59 @@ class Round(Base):
     def is_open(self) -> bool:
         return self.status == "open"
 
+    @property
+    def is_won(self) -> bool:
+        return self.status == "won"
+
+    @hybrid_property
+    def counts(self) -> bool:
+        """Whether it counts in the results of its study, once it is finished."""
+        return not self.practice and not self.is_spare
+
+    @counts.inplace.expression
+    @classmethod
+    def _counts(cls) -> ColumnElement[bool]:
+        return and_(not_(cls.practice), not_(cls.is_spare))
+
+
+class Hand(Base):
+    """A player's way through a study: the pictures at hand, and how far the deck has been drawn.
+
+    The deck is the study's pictures by their random ids, from the player's own id on and round.
+    Each lap goes through it once and gives one map of a picture.
+    """
+
+    __tablename__ = "hands"
+
+    player_id: Mapped[UUID] = mapped_column(
+        ForeignKey("players.id", ondelete="CASCADE"), primary_key=True
+    )
+    study_id: Mapped[UUID] = mapped_column(
+        ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True
+    )
+    n_dealt: Mapped[int] = mapped_column(default=0)
+    lap: Mapped[int] = mapped_column(default=1)
+    drawn_to: Mapped[UUID | None]  # the picture drawn last in this lap
+    image_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid), default=list)
+
+
+class DailyMap(Base):
+    """One of the maps of a study's challenge of a day, the same for everybody."""
+
+    __tablename__ = "daily_maps"
+    __table_args__ = (UniqueConstraint("study_id", "day", "cluster_map_id"),)
+
+    study_id: Mapped[UUID] = mapped_column(
+        ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True
+    )
+    day: Mapped[date] = mapped_column(primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    cluster_map_id: Mapped[UUID] = mapped_column(ForeignKey("cluster_maps.id", ondelete="CASCADE"))
+
 
 class PointsEntry(Base):
-    """A line of the points ledger. Lines are added, never changed: the database refuses it.
+    """A line of the points ledger: why, and in which round. Lines are added, never changed: the
+    database refuses it, and adds each to the totals (see models.standings).
 
     Points belong to the player of their round. `player_id` says who earned them at the time, which
     is another one where a guest has signed in since.
@@ -71,8 +152,29 @@ class PointsEntry(Base):
     __tablename__ = "points_entries"
     __table_args__ = (
         UniqueConstraint("round_id", "reason", "detail"),
+        # A label is paid for agreeing once, at once or later.
+        Index(
+            "uq_points_entries_agreed",
+            "round_id",
+            "detail",
+            unique=True,
+            postgresql_where=text("reason in ('agreement', 'confirmed')"),
+        ),
+        # These are earned once by a player, whatever the round. The detail is the badge or the day.
+        Index(
+            "uq_points_entries_once",
+            "player_id",
+            "reason",
+            "detail",
+            unique=True,
+            postgresql_where=text("reason in ('badge', 'streak', 'daily')"),
+        ),
         CheckConstraint("points > 0", name="points"),
-        CheckConstraint("reason in ('guess', 'agreement', 'practice')", name="reason"),
+        CheckConstraint(
+            "reason in ('guess', 'agreement', 'confirmed', 'first', 'practice', 'streak', 'daily', "
+            "'badge')",
+            name="reason",
+        ),
         Index("ix_points_entries_player", "player_id", "created_at"),
     )
 
@@ -80,6 +182,7 @@ class PointsEntry(Base):
     player_id: Mapped[UUID] = mapped_column(ForeignKey("players.id"))
     round_id: Mapped[UUID] = mapped_column(ForeignKey("rounds.id"))
     reason: Mapped[str] = mapped_column(String(16))
-    detail: Mapped[str] = mapped_column(String(60), default="")  # the label that agreed
+    # The label that agreed, the badge, or the day.
+    detail: Mapped[str] = mapped_column(String(60), default="")
     points: Mapped[int]
     created_at: Mapped[CreatedAt]

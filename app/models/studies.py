@@ -161,6 +161,15 @@ class Image(Base):
         CheckConstraint("(status = 'failed') = (failure is not null)", name="failure"),
         CheckConstraint("(status = 'done') = (maps_key is not null)", name="maps"),
         Index("ix_images_pending", "study_id", postgresql_where=text("status = 'pending'")),
+        # The deck, see models.rounds.Hand: for simulated players, and for people.
+        Index("ix_images_deck", "study_id", "n_playable", "id"),
+        Index(
+            "ix_images_deck_wanted",
+            "study_id",
+            "n_playable",
+            "id",
+            postgresql_where=text("n_wanted > 0"),
+        ),
     )
 
     id: Mapped[PublicId]
@@ -179,6 +188,9 @@ class Image(Base):
     probability: Mapped[float | None]
     computed_at: Mapped[Moment | None]
     compute_s: Mapped[float | None]
+    # Maps that can be played, and those of them that people may be dealt; a trigger counts them.
+    n_playable: Mapped[int] = mapped_column(default=0, server_default="0")
+    n_wanted: Mapped[int] = mapped_column(default=0, server_default="0")
     made_by: Mapped[dict[str, Any] | None] = mapped_column(JSONB)  # versions and settings
     created_at: Mapped[CreatedAt]
 

@@ -167,6 +167,7 @@ def store(session: Session, storage: Storage, *, image_id: UUID, result: Result)
                 channels=list(cluster.channels),
                 array_name=name,
                 is_playable=bool(np.ptp(cluster.map) > 0),
+                n_wanted=image.study.n_wanted,
             )
             session.add(cluster_map)
             if (number, rank) in result.known:

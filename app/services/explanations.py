@@ -146,7 +146,7 @@ def _has_labels(session: Session, class_id: int, *, simulated: bool) -> bool:
         .join(Round.player)
         .join(Round.cluster_map)
         .join(ClusterMap.image)
-        .where(Image.class_id == class_id, Player.is_simulated.is_(simulated), ~Round.practice)
+        .where(Image.class_id == class_id, Player.is_simulated.is_(simulated), Round.counts)
     )
     return bool(session.scalar(select(found.exists())))
 
@@ -264,7 +264,7 @@ def _maps(session: Session, wanted: Any, *, simulated: bool) -> list[_Map]:
         .join(Round.cluster_map)
         .join(ClusterMap.image)
         .where(wanted, Round.status != "open")
-        .where(Player.is_simulated.is_(simulated), ~Round.practice)
+        .where(Player.is_simulated.is_(simulated), Round.counts)
         .order_by(Round.finished_at, Round.id)
     ):
         outcomes[row.cluster_map_id].append((row.status, row.reveal_index))

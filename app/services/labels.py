@@ -34,7 +34,7 @@ from app.models import (
     Study,
     StudyClass,
 )
-from app.services import explanations
+from app.services import explanations, ledger
 
 
 def ask_all(session: Session, study: Study) -> int:
@@ -70,12 +70,16 @@ def group_class(
     the other kind's labels have made stays as it is.
 
     Practice rounds do not count, for their players may still be learning: they tell how far a
-    player's words are to be trusted, nothing else. False when the class is
+    player's words are to be trusted, nothing else. Spare rounds do not count either. Words that are
+    confirmed by now earn their points. False when the class is
     gone. What is found again keeps its row, so a second run on the same labels changes nothing. Two
     runs at once take turns.
     """
     image_class = session.scalar(
-        select(StudyClass).where(StudyClass.id == class_id).with_for_update()
+        select(StudyClass)
+        .where(StudyClass.id == class_id)
+        # Not the key: a guess that refers to the class must not wait for this job.
+        .with_for_update(key_share=True)
     )
     if image_class is None:
         return False
@@ -93,6 +97,7 @@ def group_class(
     scores = _scores(typed, concepts, players, get_score(recipe))
     _store_scores(session, class_id, scores, simulated=simulated)
     _store_explanations(session, class_id, made_by(embed, recipe), simulated=simulated)
+    ledger.pay_confirmed(session, class_id=class_id, simulated=simulated)
     return True
 
 
@@ -119,7 +124,7 @@ def _typed_labels(session: Session, class_id: int, *, simulated: bool) -> list[_
         .join(Round.guessed_class)
         .join(Round.cluster_map)
         .join(ClusterMap.image)
-        .where(Image.class_id == class_id, Player.is_simulated.is_(simulated), ~Round.practice)
+        .where(Image.class_id == class_id, Player.is_simulated.is_(simulated), Round.counts)
         .order_by(Label.id)
     )
     return [

@@ -1,13 +1,16 @@
 """Players and what they have earned."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, select, text, update
 from sqlalchemy.orm import Session, aliased
 
+from app import rules
 from app.infra.security import new_token, token_digest
-from app.models import Account, Player, PointsEntry, Round
+from app.models import Account, ClusterMap, Hand, Player, Round, Tally
+from app.services import boards, ledger
 
 
 def create_guest(session: Session) -> tuple[Player, str]:
@@ -58,13 +61,21 @@ def merge_guest(session: Session, *, guest: Player, account: Account) -> int:
     finished = select(Round.cluster_map_id).where(
         Round.player_id == guest.id, Round.status != "open"
     )
-    # An open round holds nothing yet that could be lost.
+    # An open round holds nothing yet that could be lost, but a place, which is given back.
+    superseded = (
+        (Round.player_id == account.player_id)
+        & (Round.status == "open")
+        & Round.cluster_map_id.in_(finished)
+    )
+    held = select(Round.cluster_map_id).where(superseded, Round.place_until.is_not(None))
     session.execute(
-        delete(Round).where(
-            Round.player_id == account.player_id,
-            Round.status == "open",
-            Round.cluster_map_id.in_(finished),
-        ),
+        update(ClusterMap)
+        .where(ClusterMap.id.in_(held))
+        .values(n_leased=ClusterMap.n_leased - 1)
+        .execution_options(synchronize_session=False)
+    )
+    session.execute(
+        delete(Round).where(superseded),
         execution_options={"synchronize_session": "fetch"},
     )
     same = (own.cluster_map_id == Round.cluster_map_id) | (
@@ -80,28 +91,57 @@ def merge_guest(session: Session, *, guest: Player, account: Account) -> int:
     ).all()
     found.merged_into_id, found.token_digest = account.player_id, None
     session.flush()
+    _merge_hands(session, source=found.id, target=account.player_id)
+    ledger.merge(session, source=found.id, target=account.player_id)
     return len(moved)
+
+
+# The account goes through its own deck, with the guest's rounds counted as dealt.
+_MERGE_HANDS = text(
+    """
+    insert into hands as kept (player_id, study_id, n_dealt, lap, image_ids)
+    select :target, study_id, count(*), 1, '{}' from rounds
+    where player_id = :target group by study_id
+    on conflict (player_id, study_id) do update set n_dealt = excluded.n_dealt
+    """
+)
+
+
+def _merge_hands(session: Session, *, source: UUID, target: UUID) -> None:
+    session.execute(_MERGE_HANDS, {"target": target})
+    session.execute(delete(Hand).where(Hand.player_id == source))
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a player has done so far: points from the ledger, rounds finished, guesses right."""
+    """What a player has done so far. next_level_at: points at which the next level begins.
+    streak_days: days in a row with a finished round, today's or yesterday's the last."""
 
     points: int
+    level: int
+    level_at: int
+    next_level_at: int
     n_rounds: int
     n_right: int
+    streak_days: int
 
 
 def standing(session: Session, player: Player) -> Standing:
-    # By the round's player, not the entry's: the ledger never changes, and rounds of a guest move.
-    points = session.scalar(
-        select(func.coalesce(func.sum(PointsEntry.points), 0))
-        .join(Round, Round.id == PointsEntry.round_id)
-        .where(Round.player_id == player.id)
+    points = boards.points_of(session, player.id, simulated=player.is_simulated)
+    tally = session.get(Tally, player.id, populate_existing=True)
+    level = rules.level(points)
+    today = datetime.now(UTC).date()
+    is_running = (
+        tally is not None
+        and tally.last_day is not None
+        and tally.last_day >= today - timedelta(days=1)
     )
-    n_rounds, n_right = session.execute(
-        select(func.count(), func.count().filter(Round.status == "won")).where(
-            Round.player_id == player.id, Round.status != "open"
-        )
-    ).one()
-    return Standing(points=int(points or 0), n_rounds=n_rounds, n_right=n_right)
+    return Standing(
+        points=points,
+        level=level,
+        level_at=rules.points_for_level(level),
+        next_level_at=rules.points_for_level(level + 1),
+        n_rounds=tally.n_rounds if tally else 0,
+        n_right=tally.n_right if tally else 0,
+        streak_days=tally.streak_days if tally and is_running else 0,
+    )

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app import rules
 from app.concepts import clean_label, contains_word, tidy_label
-from app.models import KnownAnswer, Player, Round
+from app.models import ClusterMap, KnownAnswer, Player, Round
 
 
 def store_known_answer(
@@ -36,9 +36,10 @@ def store_known_answer(
     if not tidy:
         raise ValueError(f"no word names the region {region!r}")
     stated = {"region": region, "words": tidy, "energy_share": energy_share}
+    study_id = select(ClusterMap.study_id).where(ClusterMap.id == cluster_map_id).scalar_subquery()
     session.execute(
         insert(KnownAnswer)
-        .values(cluster_map_id=cluster_map_id, **stated)
+        .values(cluster_map_id=cluster_map_id, study_id=study_id, **stated)
         .on_conflict_do_update(index_elements=["cluster_map_id"], set_=stated)
     )
     return session.get_one(KnownAnswer, cluster_map_id, populate_existing=True)

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Text, cast, exists, func, select, update
-from sqlalchemy.orm import Session, aliased, contains_eager, joinedload
+from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy.orm import InstrumentedAttribute, Session, contains_eager, joinedload
 
 from app import rules
 from app.concepts.cleaning import MAX_LABEL_CHARACTERS, tidy_label
@@ -16,6 +16,7 @@ from app.infra.queue import enqueue
 from app.infra.storage import Storage
 from app.models import (
     ClusterMap,
+    Hand,
     Image,
     KnownAnswer,
     Label,
@@ -25,21 +26,22 @@ from app.models import (
     Round,
     Study,
     StudyClass,
+    Tally,
 )
-from app.services import practice, studies
+from app.services import dealing, honesty, ledger, practice, studies
 from app.services.drawing import read_map, read_view, to_jpeg
 
 
-def deal(session: Session, *, player: Player, study: Study) -> Round | None:
+def deal(session: Session, *, player: Player, study: Study, daily: bool = False) -> Round | None:
     """The player's open round in this study, or a new one; None when they have seen every map.
 
-    Of the maps never dealt to this player the one with the fewest finished rounds of the player's
-    own kind comes first. Among equals a map of a picture whose answer the player does not know yet,
-    then the heavier one. For practice it is a map with a known answer, while there is one.
+    For practice it is a map with a known answer, while there is one; else as services.dealing says.
+    daily: of today's challenge; None when the player has been dealt all of it.
     """
     # One deal at a time for a player: a second tab waits here, then finds the open round.
-    session.execute(select(Player.id).where(Player.id == player.id).with_for_update())
-    player.last_seen_at = datetime.now(UTC)
+    hand = dealing.lock_hand(session, player, study)
+    now = datetime.now(UTC)
+    player.last_seen_at = now
     open_round = session.scalar(
         select(Round).where(
             Round.player_id == player.id, Round.study_id == study.id, Round.status == "open"
@@ -49,66 +51,45 @@ def deal(session: Session, *, player: Player, study: Study) -> Round | None:
         return open_round
     # After that: who has a round at hand when a game is paused may finish it.
     studies.check_open(study)
-    map_id = None
-    if _is_practice_due(session, player, study):
-        map_id = session.scalar(_next_practice_map(player, study))
-    is_practice = map_id is not None
-    if map_id is None:
-        map_id = session.scalar(_next_map(player, study))
+    round_ = Round(study_id=study.id, player_id=player.id, dealt_at=now, last_step_at=now)
+    if daily:
+        round_.daily_on = now.date()
+        map_id = _next_daily_map(session, player, study, now.date())
+        has_place = map_id is not None and dealing.take_place(session, map_id)
+    else:
+        map_id = _practice_map(session, player, study, hand)
+        round_.practice = map_id is not None
+        if map_id is None:
+            map_id = dealing.take_next_map(session, player, study, hand)
+        has_place = not (round_.practice or player.is_simulated)
     if map_id is None:
         return None
-    round_ = Round(
-        study_id=study.id, cluster_map_id=map_id, player_id=player.id, practice=is_practice
-    )
+    round_.cluster_map_id = map_id
+    if has_place:
+        round_.place_until = now + rules.PLACE_LASTS
+    if not (round_.practice or player.is_simulated):
+        round_.taboo = honesty.taboo_words(session, player_id=player.id, map_id=map_id)
+    hand.n_dealt += 1
     session.add(round_)
     session.flush()
     return round_
 
 
-def _is_practice_due(session: Session, player: Player, study: Study) -> bool:
-    n_dealt = session.scalar(
-        select(func.count()).where(Round.player_id == player.id, Round.study_id == study.id)
+def _practice_map(session: Session, player: Player, study: Study, hand: Hand) -> UUID | None:
+    due = rules.is_practice_round(player_id=player.id, study_id=study.id, number=hand.n_dealt + 1)
+    return dealing.next_practice_map(session, player, study, hand) if due else None
+
+
+def _next_daily_map(session: Session, player: Player, study: Study, day: date) -> UUID | None:
+    map_ids = dealing.daily_maps(session, study, day)
+    dealt = set(
+        session.scalars(
+            select(Round.cluster_map_id).where(
+                Round.player_id == player.id, Round.cluster_map_id.in_(map_ids)
+            )
+        )
     )
-    return rules.is_practice_round(
-        player_id=player.id, study_id=study.id, number=(n_dealt or 0) + 1
-    )
-
-
-def _next_map(player: Player, study: Study) -> Select[UUID]:
-    n_finished = ClusterMap.simulated_n_finished if player.is_simulated else ClusterMap.n_finished
-    return _undealt(player, study).order_by(
-        n_finished, _picture_is_known(player), ClusterMap.weight.desc(), ClusterMap.id
-    )
-
-
-def _next_practice_map(player: Player, study: Study) -> Select[UUID]:
-    """Another one for each player. Were it the same for all, everybody would know that map from
-    practice, and nobody could be dealt it in a round that counts."""
-    shuffled = func.md5(cast(ClusterMap.id, Text) + str(player.id))
-    return (
-        _undealt(player, study)
-        .join(KnownAnswer, KnownAnswer.cluster_map_id == ClusterMap.id)
-        .order_by(_picture_is_known(player), shuffled)
-    )
-
-
-def _undealt(player: Player, study: Study) -> Select[UUID]:
-    dealt = exists().where(Round.player_id == player.id, Round.cluster_map_id == ClusterMap.id)
-    return (
-        select(ClusterMap.id)
-        .where(ClusterMap.study_id == study.id, ClusterMap.is_playable, ~dealt)
-        .limit(1)
-    )
-
-
-def _picture_is_known(player: Player) -> ColumnElement[bool]:
-    """Whether the player has had a map of the same picture, and so knows the answer."""
-    other = aliased(ClusterMap)
-    return exists().where(
-        Round.player_id == player.id,
-        Round.cluster_map_id == other.id,
-        other.image_id == ClusterMap.image_id,
-    )
+    return next((map_id for map_id in map_ids if map_id not in dealt), None)
 
 
 def get_round(session: Session, *, round_id: UUID, player: Player, lock: bool = False) -> Round:
@@ -151,15 +132,25 @@ def reveal(session: Session, *, round_id: UUID, player: Player, from_index: int)
     if round_.reveal_index == rules.LAST_REVEAL_INDEX:
         raise ConflictError("This is all there is to see. Guess, or give up.")
     round_.reveal_index += 1
+    round_.last_step_at = datetime.now(UTC)
+    if round_.place_until is not None:
+        round_.place_until = round_.last_step_at + rules.PLACE_LASTS
     return round_
 
 
 def guess(
-    session: Session, *, round_id: UUID, player: Player, class_id: int, labels: Sequence[str]
+    session: Session,
+    *,
+    round_id: UUID,
+    player: Player,
+    class_id: int,
+    labels: Sequence[str],
+    pasted: Sequence[str] = (),
 ) -> Round:
     """Answer a round with a class and what was seen, before the truth is shown.
 
-    A round is answered once: sent again, the first answer stands and is returned.
+    A round is answered once: sent again, the first answer stands and is returned. pasted: those of
+    the labels that the browser says were not typed.
     """
     round_ = get_round(session, round_id=round_id, player=player, lock=True)
     if not round_.is_open:
@@ -172,24 +163,34 @@ def guess(
     texts = _check_labels(labels)
     image = round_.cluster_map.image
     right = class_id == image.class_id
-    round_.guessed_class_id = class_id
+    remarks = honesty.remarks(
+        session,
+        round_,
+        texts,
+        class_names=(guessed_class.name, image.image_class.name),
+        pasted=pasted,
+    )
+    seconds = (datetime.now(UTC) - round_.last_step_at).total_seconds()
     if round_.practice:
         known = _known_answer(round_)
         round_.named_known = practice.judge(texts, known, class_name=guessed_class.name)
-    _finish(session, round_, "won" if right else "lost")
-    _add_points(session, round_, texts, right=right)
+    _finish(session, round_, "won" if right else "lost", class_id)
     session.add_all(
         Label(
             round_id=round_.id,
             cluster_map_id=round_.cluster_map_id,
             position=position,
             text=text,
+            remark=remarks.get(text),
         )
         for position, text in enumerate(texts)
     )
     session.flush()
+    honesty.flag_odd(session, round_, texts, remarks, seconds=seconds)
     session.expire(round_, ["guessed_class"])
     _ask_for_concepts(session, round_)
+    agreed = {tidy_label(text) for text, _ in labels_of_others(session, round_)}
+    _pay(session, round_, [t for t in texts if t not in remarks and tidy_label(t) in agreed])
     return get_round(session, round_id=round_id, player=player)
 
 
@@ -199,6 +200,7 @@ def resign(session: Session, *, round_id: UUID, player: Player) -> Round:
     if round_.is_open:
         _finish(session, round_, "resigned")
         _ask_for_concepts(session, round_)
+        _pay(session, round_, [])
     return round_
 
 
@@ -228,56 +230,85 @@ def _known_answer(round_: Round) -> KnownAnswer:
     return known
 
 
-def _finish(session: Session, round_: Round, status: str) -> None:
-    round_.status = status
+def _finish(
+    session: Session, round_: Round, status: str, guessed_class_id: int | None = None
+) -> None:
+    """Close the round and count it for its map, in the place that was kept for it. A round whose
+    place was given back takes another one; where none is left it is spare."""
+    if not (round_.practice or round_.player.is_simulated):
+        had_place = round_.place_until is not None
+        round_.is_spare = not had_place and not dealing.take_place(session, round_.cluster_map_id)
+    round_.place_until = None
+    round_.status, round_.guessed_class_id = status, guessed_class_id
     round_.finished_at = datetime.now(UTC)
-    if not round_.practice:
-        counter = (
-            ClusterMap.simulated_n_finished if round_.player.is_simulated else ClusterMap.n_finished
-        )
+    counted: dict[InstrumentedAttribute[int], ColumnElement[int]] = {}
+    if round_.player.is_simulated and not round_.practice:
+        counted = {ClusterMap.simulated_n_finished: ClusterMap.simulated_n_finished + 1}
+    elif round_.counts:
+        counted = {
+            ClusterMap.n_finished: ClusterMap.n_finished + 1,
+            ClusterMap.n_leased: ClusterMap.n_leased - 1,
+        }
+    if counted:
         session.execute(
-            update(ClusterMap)
-            .where(ClusterMap.id == round_.cluster_map_id)
-            .values({counter: counter + 1})
+            update(ClusterMap).where(ClusterMap.id == round_.cluster_map_id).values(counted)
         )
     session.flush()
 
 
-def _add_points(session: Session, round_: Round, texts: Sequence[str], *, right: bool) -> None:
-    points = rules.guess_points(reveal_index=round_.reveal_index, right=right)
-    if points:
-        session.add(
-            PointsEntry(
-                player_id=round_.player_id, round_id=round_.id, reason="guess", points=points
-            )
-        )
+def _pay(session: Session, round_: Round, agreed: Sequence[str]) -> None:
+    """Count a finished round for its player, and add what it has earned to the ledger. agreed: its
+    labels that somebody else gave before."""
+    player_id, today = round_.player_id, datetime.now(UTC).date()
+    tallies = ledger.lock_tallies(session, [player_id])
+    tally = tallies[player_id]
+    is_first_today = tally.last_day != today
+    _count_for(tally, round_, today)
+    earned = [("guess", rules.guess_points(reveal_index=round_.reveal_index, right=round_.is_won))]
+    earned = [(reason, points) for reason, points in earned if points]
     if round_.named_known:
-        session.add(
-            PointsEntry(
-                player_id=round_.player_id,
-                round_id=round_.id,
-                reason="practice",
-                points=rules.PRACTICE_POINTS,
-            )
-        )
-    known = {tidy_label(text) for text, _ in labels_of_others(session, round_)}
-    session.add_all(
-        PointsEntry(
-            player_id=round_.player_id,
-            round_id=round_.id,
-            reason="agreement",
-            detail=text,
-            points=rules.AGREEMENT_POINTS,
-        )
-        for text in texts
-        if tidy_label(text) in known
+        earned.append(("practice", rules.PRACTICE_POINTS))
+    lines = [ledger.Line(player_id, round_.id, reason, points) for reason, points in earned]
+    lines += [
+        ledger.Line(player_id, round_.id, "agreement", rules.AGREEMENT_POINTS, text)
+        for text in agreed
+    ]
+    streak = rules.streak_points(tally.streak_days)
+    if is_first_today and streak:
+        lines.append(ledger.Line(player_id, round_.id, "streak", streak, today.isoformat()))
+    if round_.daily_on is not None and _is_daily_done(session, round_):
+        tally.n_daily += 1
+        day = f"{round_.daily_on} {round_.study_id.hex[:8]}"
+        lines.append(ledger.Line(player_id, round_.id, "daily", rules.DAILY_POINTS, day))
+    session.flush()
+    ledger.post(session, lines, tallies)
+    ledger.award_badges(session, {player_id: round_.id}, tallies)
+
+
+def _count_for(tally: Tally, round_: Round, today: date) -> None:
+    tally.n_rounds += 1
+    tally.n_right += round_.is_won
+    tally.n_from_first += round_.is_won and round_.reveal_index == 0
+    tally.n_practice += round_.practice
+    tally.n_named += bool(round_.named_known)
+    tally.streak_days = rules.next_streak(tally.streak_days, tally.last_day, today)
+    tally.best_streak = max(tally.best_streak, tally.streak_days)
+    tally.last_day = today
+
+
+def _is_daily_done(session: Session, round_: Round) -> bool:
+    assert round_.daily_on is not None
+    n_maps = len(dealing.daily_maps(session, round_.cluster_map.image.study, round_.daily_on))
+    done = dealing.n_daily_done(
+        session, round_.player, round_.cluster_map.image.study, round_.daily_on
     )
+    return done == n_maps
 
 
 def _ask_for_concepts(session: Session, round_: Round) -> None:
     """Have the concepts of the picture's class made anew from the words of the player's kind,
     unless that has been asked for already. Practice changes nothing about them."""
-    if round_.practice:
+    if not round_.counts:
         return
     class_id = round_.cluster_map.image.class_id
     simulated = round_.player.is_simulated
@@ -309,7 +340,7 @@ def labels_of_others(session: Session, round_: Round) -> list[tuple[str, int]]:
             Label.cluster_map_id == round_.cluster_map_id,
             Round.player_id != round_.player_id,
             Player.is_simulated.is_(round_.player.is_simulated),
-            ~Round.practice,
+            Round.counts,
         )
         .group_by(func.lower(Label.text))
         .order_by(func.count(Round.player_id.distinct()).desc(), func.lower(Label.text))
@@ -328,7 +359,8 @@ class Practice:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a finished round tells its player. practice: None for a round that counts."""
+    """What a finished round tells its player. remarks: by label, why it can earn nothing.
+    practice: None for a round that counts. is_spare: the map had all the rounds wanted."""
 
     status: str
     true_class: str
@@ -343,8 +375,10 @@ class Outcome:
     shown_percent: float
     points: list[PointsEntry]
     labels: list[str]
+    remarks: dict[str, str]
     labels_of_others: list[tuple[str, int]]
     practice: Practice | None
+    is_spare: bool
 
 
 def outcome(session: Session, round_: Round) -> Outcome:
@@ -355,6 +389,9 @@ def outcome(session: Session, round_: Round) -> Outcome:
     image = cluster_map.image
     assert image.target_name is not None
     assert image.probability is not None
+    labels = session.scalars(
+        select(Label).where(Label.round_id == round_.id).order_by(Label.position)
+    ).all()
     n_layers = session.scalar(
         select(func.count()).select_from(Layer).where(Layer.study_id == round_.study_id)
     )
@@ -377,17 +414,15 @@ def outcome(session: Session, round_: Round) -> Outcome:
                 .order_by(PointsEntry.id)
             )
         ),
-        labels=list(
-            session.scalars(
-                select(Label.text).where(Label.round_id == round_.id).order_by(Label.position)
-            )
-        ),
+        labels=[label.text for label in labels],
+        remarks={label.text: label.remark for label in labels if label.remark is not None},
         labels_of_others=labels_of_others(session, round_),
         practice=(
             Practice(region=_known_answer(round_).region, named=round_.named_known)
             if round_.practice
             else None
         ),
+        is_spare=round_.is_spare,
     )
 
 

@@ -186,13 +186,17 @@ def join(session: Session, *, token: str, player: Player) -> Study:
     return study
 
 
-def check_entry(session: Session, study: Study, *, player: Player, may_view: bool) -> None:
-    """NotFoundError when this player may not know of the study's game. may_view: whether they may
-    look at the study in the studio, and so may try its game."""
-    if study.visibility == "public" or may_view:
-        return
+def enter(session: Session, slug: str, *, player: Player, account: Account | None = None) -> Study:
+    """A study by the name in its address, for whoever may know of its game. NotFoundError for
+    others. account: the player's, who may try the game of any study that they may look at."""
+    study = get(session, slug)
+    if study.visibility == "public":
+        return study
     if study.visibility == "unlisted" and session.get(Guest, (study.id, player.id)) is not None:
-        return
+        return study
+    if account is not None:
+        access.require(session, account, study_id=study.id, at_least=access.Level.VIEW)
+        return study
     raise NotFoundError("There is no such study.")
 
 

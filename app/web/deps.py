@@ -10,7 +10,12 @@ from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
 from app.infra.db import transaction
-from app.infra.errors import ForbiddenError, NotFoundError, SignInNeededError
+from app.infra.errors import (
+    ForbiddenError,
+    NotFoundError,
+    SignInNeededError,
+    UnauthorizedError,
+)
 from app.infra.limits import Limits
 from app.infra.settings import Settings
 from app.infra.storage import Storage
@@ -104,6 +109,13 @@ def get_signed_in(visitor: MaybeVisitorDep) -> Visitor:
 VisitorDep = Annotated[Visitor, Depends(get_signed_in, scope="function")]
 
 
+def get_account(visitor: MaybeVisitorDep) -> Account | None:
+    return visitor.account if visitor else None
+
+
+AccountDep = Annotated[Account | None, Depends(get_account, scope="function")]
+
+
 # Playing
 
 
@@ -137,7 +149,22 @@ def _find_player(request: Request, session: Session, visitor: Visitor | None) ->
     return get_guest(request, session)
 
 
+def get_api_player(request: Request, session: SessionDep, visitor: MaybeVisitorDep) -> Player:
+    """Who calls the API: by a bearer token or, in a browser, by the cookie."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme:
+        player = players.find_player(session, token) if scheme.lower() == "bearer" else None
+    else:
+        player = _find_player(request, session, visitor)
+    if player is None:
+        raise UnauthorizedError(
+            "Send a player's token as “Authorization: Bearer …”. POST /api/v1/players makes one."
+        )
+    return player
+
+
 PlayerDep = Annotated[Player, Depends(get_player, scope="function")]
+ApiPlayerDep = Annotated[Player, Depends(get_api_player, scope="function")]
 KnownPlayerDep = Annotated[Player, Depends(get_known_player, scope="function")]
 GuestDep = Annotated[Player | None, Depends(get_guest, scope="function")]
 

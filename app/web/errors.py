@@ -1,7 +1,8 @@
-"""The one place where errors become pages, or a short alert for HTMX."""
+"""The one place where errors become pages, a short alert for HTMX, or a problem for the API."""
 
 import logging
 from dataclasses import dataclass
+from http import HTTPStatus
 from urllib.parse import urlencode
 from uuid import uuid4
 
@@ -9,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.infra.errors import (
@@ -21,6 +22,9 @@ from app.infra.errors import (
 )
 from app.infra.logging import request_id
 from app.web.templating import is_htmx, redirect, render
+
+API_PREFIX = "/api/"
+"""Addresses that answer in JSON, errors included."""
 
 _log = logging.getLogger(__name__)
 
@@ -42,13 +46,33 @@ class _StatusError(AppError):
 
 
 def error_answer(request: Request, error: AppError, *, number: str | None = None) -> Response:
-    """The page for an error, or the alert alone when HTMX asks."""
+    """The page for an error, the alert alone when HTMX asks, or the JSON API's problem."""
+    if request.url.path.startswith(API_PREFIX):
+        return _problem(error, number)
     return render(
         request,
         "_alert.html" if is_htmx(request) else "error.html",
         ErrorContext(error.message, error.status, number),
         status_code=error.status,
         headers={"Cache-Control": "no-store"},
+    )
+
+
+def _problem(error: AppError, request_id: str | None) -> Response:
+    """The one shape of the API's errors: problem details (RFC 9457)."""
+    content: dict[str, object] = {
+        "type": "about:blank",
+        "title": HTTPStatus(error.status).phrase,
+        "status": error.status,
+        "detail": error.message,
+    }
+    if request_id is not None:
+        content["instance"] = f"urn:layerplay:request:{request_id}"
+    headers = {"Cache-Control": "no-store"}
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse(
+        content, error.status, headers=headers, media_type="application/problem+json"
     )
 
 

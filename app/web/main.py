@@ -21,7 +21,19 @@ from app.infra.security import same
 from app.infra.settings import Settings, get_settings
 from app.infra.storage import Storage
 from app.services.signs import Signs
-from app.web import accounts, admin, drafts, errors, explanations, members, overview, play, studies
+from app.web import (
+    accounts,
+    admin,
+    api,
+    drafts,
+    errors,
+    explanations,
+    members,
+    overview,
+    play,
+    profile,
+    studies,
+)
 from app.web.deps import get_visitor
 from app.web.observing import Metrics, ObserveRequests
 from app.web.security import (
@@ -64,7 +76,11 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.limits = Limits(settings.redis_url)
     app.state.signs = Signs(settings.redis_url)
     visitor = Depends(get_visitor, scope="function")
-    for module in (play, drafts, overview, studies, members, explanations, accounts, admin):
+    pages = (
+        *(play, profile, drafts, overview, studies, members, explanations, accounts, admin),
+        api,
+    )
+    for module in pages:
         app.include_router(module.router, dependencies=[visitor])
     app.add_api_route("/healthz", healthz, methods=["GET"])
     app.add_api_route("/readyz", readyz, methods=["GET"])

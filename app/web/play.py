@@ -12,11 +12,10 @@ from starlette.responses import Response
 from app import rules
 from app.infra.errors import InvalidInputError
 from app.models import Player, Round, Study, StudyClass
-from app.services import access, players, rounds, studies
-from app.services.access import Level
+from app.services import ledger, players, rounds, studies
 from app.services.players import Standing
 from app.services.rounds import Outcome
-from app.web.deps import KnownPlayerDep, MaybeVisitorDep, PlayerDep, SessionDep, StorageDep
+from app.web.deps import AccountDep, KnownPlayerDep, PlayerDep, SessionDep, StorageDep
 from app.web.templating import is_htmx, redirect, render, render_part
 
 router = APIRouter(default_response_class=Response)
@@ -42,7 +41,8 @@ class RoundContext:
     """An open round, with what the player has chosen and typed so far.
 
     part: the template of the part, for the page that includes it. n_lit: steps of the reveal
-    ladder that are lit, 1 to 6. Nothing here tells the answer.
+    ladder that are lit, 1 to 6. taboo: words that earn nothing here. daily: of today's challenge.
+    n_news: points that came while the player was away. Nothing here tells the answer.
     """
 
     study: Study
@@ -50,6 +50,9 @@ class RoundContext:
     round_id: UUID
     n_lit: int
     choices: list[tuple[StudyClass, str]]
+    taboo: list[str]
+    daily: bool
+    n_news: int
     part: str = "play/_round.html"
     chosen_id: int | None = None
     labels: list[str] = field(default_factory=list)
@@ -66,22 +69,26 @@ class StageContext:
 
 @dataclass(frozen=True, slots=True)
 class ResultContext:
-    """A finished round with its answer. last_step: the reveal index the player had reached."""
+    """A finished round with its answer. last_step: the reveal index the player had reached. daily:
+    whether today's challenge goes on with the next round."""
 
     study: Study
     standing: Standing
     round_id: UUID
     last_step: int
     outcome: Outcome
+    daily: bool
+    badge_titles: dict[str, str]
     part: str = "play/_result.html"
 
 
 @dataclass(frozen=True, slots=True)
 class DoneContext:
-    """The player has seen every map of the study."""
+    """The player has seen every map of the study; daily: all of today's challenge."""
 
     study: Study
     standing: Standing
+    daily: bool = False
     part: str = "play/_done.html"
 
 
@@ -110,24 +117,33 @@ def play(
     request: Request,
     session: SessionDep,
     player: PlayerDep,
-    visitor: MaybeVisitorDep,
+    account: AccountDep,
     slug: str,
     class_id: int | None = None,
     label: Annotated[list[str], Query()] = [],  # noqa: B006
 ) -> Response:
     """The player's open round, or the next. `class_id` and `label` bring back what was chosen and
     typed before a reveal without scripts."""
-    study = studies.get(session, slug)
-    may_view = (
-        visitor is not None
-        and access.level(session, visitor.account, study_id=study.id) >= Level.VIEW
-    )
-    studies.check_entry(session, study, player=player, may_view=may_view)
+    study = studies.enter(session, slug, player=player, account=account)
     round_ = rounds.deal(session, player=player, study=study)
     if round_ is None:
         done = DoneContext(study, players.standing(session, player))
         return render_part(request, "play/page.html", done.part, done)
     context = _round_context(session, player, study, round_, chosen_id=class_id, labels=label)
+    return render_part(request, "play/page.html", context.part, context)
+
+
+@router.get("/play/{slug}/daily")
+def play_daily(
+    request: Request, session: SessionDep, player: PlayerDep, account: AccountDep, slug: str
+) -> Response:
+    """Today's challenge: the same maps for everybody."""
+    study = studies.enter(session, slug, player=player, account=account)
+    round_ = rounds.deal(session, player=player, study=study, daily=True)
+    if round_ is None:
+        done = DoneContext(study, players.standing(session, player), daily=True)
+        return render_part(request, "play/page.html", done.part, done)
+    context = _round_context(session, player, study, round_, chosen_id=None, labels=[])
     return render_part(request, "play/page.html", context.part, context)
 
 
@@ -148,6 +164,9 @@ def _round_context(
         round_id=round_.id,
         n_lit=round_.reveal_index + 1,
         choices=list(zip(study.classes, keys, strict=False)),
+        taboo=round_.taboo,
+        daily=round_.daily_on is not None,
+        n_news=sum(entry.points for entry in ledger.news(session, player.id)),
         chosen_id=chosen_id,
         labels=[text for text in labels if text.strip()][: rules.MAX_LABELS_PER_ROUND],
         message=message,
@@ -170,6 +189,8 @@ def _result(request: Request, session: Session, player: Player, round_: Round) -
         round_id=round_.id,
         last_step=round_.reveal_index,
         outcome=rounds.outcome(session, round_),
+        daily=round_.daily_on is not None,
+        badge_titles={badge.key: badge.title for badge in rules.BADGES},
     )
     # The address of the answer, so that a reload shows it again.
     headers = {"HX-Push-Url": f"/rounds/{round_.id}"} if is_htmx(request) else None
@@ -207,6 +228,7 @@ def guess(
     round_id: UUID,
     class_id: Annotated[int | None, Form()] = None,
     label: LabelForm = [],  # noqa: B006
+    pasted: LabelForm = [],  # noqa: B006
 ) -> Response:
     try:
         if class_id is None:
@@ -214,7 +236,12 @@ def guess(
                 "Choose what you think it is, then guess. Your words are still here."
             )
         round_ = rounds.guess(
-            session, round_id=round_id, player=player, class_id=class_id, labels=label
+            session,
+            round_id=round_id,
+            player=player,
+            class_id=class_id,
+            labels=label,
+            pasted=pasted,
         )
     except InvalidInputError as error:
         if is_htmx(request):

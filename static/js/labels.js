@@ -41,6 +41,18 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// The server is told which words were pasted: those say nothing about what was seen.
+document.addEventListener("paste", (event) => {
+  const field = event.target;
+  const set = field.closest?.("[data-labels]");
+  if (!set || field.name !== "label") return;
+  setTimeout(() => {
+    const told = document.createElement("input");
+    Object.assign(told, { type: "hidden", name: "pasted", value: field.value });
+    set.append(told);
+  });
+});
+
 for (const type of ["focusin", "input"]) {
   document.addEventListener(type, (event) => {
     const set = event.target.closest?.("[data-labels]");

@@ -1,5 +1,6 @@
 """A guest who turns out to have an account: nothing is lost, nothing counts twice."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -8,9 +9,12 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from app import rules
 from app.infra.storage import Storage
 from app.models import Account, ClusterMap, Label, Player, PointsEntry, Round, Study
-from app.services import labels, players, rounds
+from app.services import checks, labels, players, rounds
+from app.services import ledger as ledger_service
+from app.services.ledger import Line
 from tests.factories import make_account, make_image, make_player, make_study, maps_of, spot_map
 
 N_STUDIES, N_MAPS = 2, 4
@@ -142,11 +146,36 @@ def test_no_point_and_no_round_is_lost_or_doubled(
         expected = {m: points for m, (_, points) in {**guests, **finished(owns)}.items()}
         assert players.standing(session, account.player).points == sum(expected.values())
         assert ledger(session) == before
+        of_players = ("a player", "a step")
+        drift = [words for words in checks.find_drift(session) if words.startswith(of_players)]
+        assert drift == []
         assert session.scalar(select(func.count()).select_from(Label)) == n_labels
 
         assert players.merge_guest(session, guest=guest, account=account) == 0
         assert by_map(session, account.player_id) == after
         example.rollback()
+
+
+def test_a_badge_is_paid_once_to_guest_and_account_together(
+    session: Session, account: Account, games: list[tuple[Study, list[ClusterMap]]]
+) -> None:
+    """Both have finished a round each, and have the same badge for it."""
+    guest = make_player(session)
+    for player, (study, _) in zip((guest, account.player), games, strict=True):
+        dealt = rounds.deal(session, player=player, study=study)
+        assert dealt is not None
+        class_id = study.classes[0].id
+        rounds.guess(session, round_id=dealt.id, player=player, class_id=class_id, labels=["sail"])
+        badge = Line(player.id, dealt.id, "badge", rules.BADGE_POINTS, "first light")
+        tallies = ledger_service.lock_tallies(session, [player.id])
+        assert ledger_service.post(session, [badge], tallies) == [badge]
+    both = [players.standing(session, player).points for player in (guest, account.player)]
+    players.merge_guest(session, guest=guest, account=account)
+    standing = players.standing(session, account.player)
+    assert standing.points == sum(both) - rules.BADGE_POINTS
+    assert (standing.n_rounds, standing.streak_days) == (2, 1)
+    assert ledger_service.badges(session, account.player_id).keys() == {"first light"}
+    assert [words for words in checks.find_drift(session) if words.startswith("a ")] == []
 
 
 @pytest.fixture
@@ -197,5 +226,7 @@ def test_what_a_guest_typed_counts_as_the_words_of_people(
     class_id = study.classes[0].id
     before = labels._typed_labels(session, class_id, simulated=False)
     players.merge_guest(session, guest=guest, account=account)
-    assert labels._typed_labels(session, class_id, simulated=False) == before
+    after = labels._typed_labels(session, class_id, simulated=False)
+    assert {typed.player_id for typed in before} == {guest.id}
+    assert after == [replace(typed, player_id=account.player_id) for typed in before]
     assert len(before) == N_MAPS

@@ -68,6 +68,7 @@ class TestKnownAnswers:
         session.add(
             KnownAnswer(
                 cluster_map_id=game.maps[0].id,
+                study_id=game.study.id,
                 region="ear",
                 words=["ear"],
                 energy_share=rules.KNOWN_ANSWER_MIN_ENERGY_SHARE,

@@ -34,6 +34,8 @@ MAKER = "s-+--++"  # only researchers make studies; the owner is one
 OWN_DRAFT = "s-0--++"  # the draft in the table is the owner's
 OWN_DRAFT_FILE = "s-0--00"  # of which it has none
 OWN_ROUND = "0+00000"  # the round in the table is the player's
+OWN_ROUND_BY_API = "s+00000"  # where whoever has never played has to become a guest first
+PLAYED = "s++++++"
 SIGNED_IN = "s++++++"
 STUDIO = "s-+++++"
 VIEW = "s00++++"
@@ -52,6 +54,25 @@ TABLE = {
     "POST /rounds/{round_id}/resign": OWN_ROUND,
     "GET /rounds/{round_id}/picture": OWN_ROUND,
     "GET /rounds/{round_id}/answer.jpg": OWN_ROUND,
+    "GET /play/{slug}/daily": EVERYBODY,
+    "GET /me": EVERYBODY,
+    "POST /me/news": "0++++++",  # whoever has never played has no news
+    "GET /boards": EVERYBODY,
+    "GET /boards/{period}": EVERYBODY,
+    "GET /docs/api": EVERYBODY,
+    "GET /api/v1/openapi.json": EVERYBODY,
+    "POST /api/v1/players": EVERYBODY,
+    "GET /api/v1/studies": EVERYBODY,
+    "POST /api/v1/rounds": PLAYED,
+    "GET /api/v1/rounds/{round_id}": OWN_ROUND_BY_API,
+    "POST /api/v1/rounds/{round_id}/reveal": OWN_ROUND_BY_API,
+    "POST /api/v1/rounds/{round_id}/guess": OWN_ROUND_BY_API,
+    "POST /api/v1/rounds/{round_id}/resign": OWN_ROUND_BY_API,
+    "GET /api/v1/rounds/{round_id}/picture": OWN_ROUND_BY_API,
+    "GET /api/v1/rounds/{round_id}/answer.jpg": OWN_ROUND_BY_API,
+    "GET /api/v1/me": PLAYED,
+    "GET /api/v1/me/points": PLAYED,
+    "GET /api/v1/boards/{period}": PLAYED,
     "GET /studio": STUDIO,
     "GET /studio/{slug}": VIEW,
     "GET /studio/{slug}/progress": VIEW,
@@ -130,7 +151,16 @@ FORMS = {
     "POST /admin/users/{account_id}/role": {"role": "player"},
     "POST /admin/users/{account_id}/erase": {"words": "keep"},
 }
-QUERIES = {"GET /rounds/{round_id}/picture": {"step": "0"}}
+# What the JSON API has to be sent.
+BODIES: dict[str, dict[str, object]] = {
+    "POST /api/v1/rounds": {"study": "no-such-study"},
+    "POST /api/v1/rounds/{round_id}/reveal": {"from_index": 0},
+    "POST /api/v1/rounds/{round_id}/guess": {"class_id": 1, "labels": []},
+}
+QUERIES = {
+    "GET /rounds/{round_id}/picture": {"step": "0"},
+    "GET /api/v1/rounds/{round_id}/picture": {"step": "0"},
+}
 
 
 def routes(app: FastAPI) -> set[str]:
@@ -196,6 +226,7 @@ def ask(session: Session, client: TestClient, site: Site, route: str) -> Respons
         round_id=site.round_id,
         image_id=site.image.id,
         key="rounds",
+        period="week",
         map_ids=maps_of(session, site.image)[0].id,
         reveal_index=0,
         account_id=site.bystander.id,
@@ -205,7 +236,14 @@ def ask(session: Session, client: TestClient, site: Site, route: str) -> Respons
         file_id=uuid4(),
         name="view",
     )
-    return client.request(method, address, params=QUERIES.get(route), data=FORMS.get(route))
+    body = BODIES.get(route)
+    return client.request(
+        method,
+        address,
+        params=QUERIES.get(route),
+        data=FORMS.get(route),
+        json={**body, "study": site.study.slug} if body and "study" in body else body,
+    )
 
 
 def letter(answer: Response) -> str:

@@ -393,7 +393,7 @@ class TestAfterwards:
         client.post(f"/rounds/{round_.id}/guess", data=data)
         answer = client.get(f"/play/{study.slug}", headers=HTMX)
         assert "<html" not in answer.text
-        assert "Points 10 Rounds 1 Right 1" in text_of(answer.text)
+        assert "Points 10 Level 1 Rounds 1 Right 1" in text_of(answer.text)
         maps = session.scalars(select(Round.cluster_map_id)).all()
         assert len(set(maps)) == 2
 

@@ -1,0 +1,130 @@
+"""Which labels say nothing about what was seen, which words are taboo, and what looks odd.
+
+Whatever is typed is kept. A label with a remark earns nothing; a flag asks a moderator to look. The
+concepts job reads all labels, by its own rules.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from app import rules
+from app.concepts.cleaning import clean_label, contains_word, tidy_label
+from app.concepts.junk import is_junk, is_mash
+from app.models import ClusterMap, Flag, Image, Label, Round
+
+_DISHONEST: Final = frozenset({"mash", "pasted", "repeated"})
+"""Remarks that speak of the player rather than of the word."""
+
+
+def remarks(
+    session: Session,
+    round_: Round,
+    texts: Sequence[str],
+    *,
+    class_names: Sequence[str],
+    pasted: Sequence[str],
+) -> dict[str, str]:
+    """Why labels can earn nothing, by label; those that can are not in it.
+
+    class_names: of the guess and of the picture, in this order.
+    """
+    repeated = _repeated(session, round_, texts)
+    pasted_tidy = {tidy_label(text) for text in pasted}
+    found: dict[str, str] = {}
+    for text in texts:
+        tidy = tidy_label(text)
+        assert tidy is not None, "labels without a word are not kept"
+        if any(clean_label(text, class_name=name) is None for name in class_names):
+            found[text] = "class name"
+        elif any(is_mash(word) for word in tidy.split()):
+            found[text] = "mash"
+        elif is_junk(tidy):
+            found[text] = "empty"
+        elif any(contains_word(tidy, word) for word in round_.taboo):
+            found[text] = "taboo"
+        elif tidy in pasted_tidy:
+            found[text] = "pasted"
+        elif tidy in repeated:
+            found[text] = "repeated"
+    return found
+
+
+def _repeated(session: Session, round_: Round, texts: Sequence[str]) -> set[str]:
+    """Which of these the player types whatever the picture shows: see rules.REPEATED_IN_CLASSES."""
+    last = (
+        select(Round.id, Image.class_id)
+        .join(ClusterMap, ClusterMap.id == Round.cluster_map_id)
+        .join(Image, Image.id == ClusterMap.image_id)
+        .where(Round.player_id == round_.player_id, Round.finished_at.is_not(None))
+        .order_by(Round.finished_at.desc())
+        .limit(rules.REPEATED_OF_ROUNDS)
+        .subquery()
+    )
+    rows = session.execute(
+        select(Label.text, last.c.class_id).join(last, last.c.id == Label.round_id)
+    )
+    classes: dict[str, set[int]] = {}
+    for text, class_id in rows:
+        classes.setdefault(tidy_label(text) or "", set()).add(class_id)
+    here = round_.cluster_map.image.class_id
+    return {
+        tidy
+        for tidy in map(tidy_label, texts)
+        if tidy and len(classes.get(tidy, set()) - {here}) >= rules.REPEATED_IN_CLASSES
+    }
+
+
+def taboo_words(session: Session, *, player_id: UUID, map_id: UUID) -> list[str]:
+    """The words that a map has in plenty, most typed first, in a round that is to go without them;
+    none in any other."""
+    if not rules.is_taboo_round(player_id=player_id, map_id=map_id):
+        return []
+    n_players = func.count(Round.player_id.distinct())
+    word = func.lower(Label.text)
+    return list(
+        session.scalars(
+            select(word)
+            .join(Label.round)
+            .where(
+                Label.cluster_map_id == map_id,
+                Label.remark.is_(None) | (Label.remark == "taboo"),
+                Round.counts,
+            )
+            .group_by(word)
+            .having(n_players >= rules.TABOO_MIN_PLAYERS)
+            .order_by(n_players.desc(), word)
+            .limit(rules.MAX_TABOO_WORDS)
+        )
+    )
+
+
+def flag_odd(
+    session: Session,
+    round_: Round,
+    texts: Sequence[str],
+    remarks: Mapping[str, str],
+    *,
+    seconds: float,
+) -> None:
+    """Mark a round that was answered faster than a person can, or whose labels are all dishonest.
+    Simulated players are not marked: they answer at once, and are asked to."""
+    if round_.player.is_simulated or not texts:
+        return
+    if seconds < rules.FASTEST_ANSWER_S:
+        flag(session, round_, "too fast", f"{seconds:.2f} s for {len(texts)} labels")
+    if all(remarks.get(text) in _DISHONEST for text in texts):
+        flag(session, round_, "dishonest labels", ", ".join(sorted(set(remarks.values()))))
+
+
+def flag(session: Session, round_: Round, reason: str, detail: str) -> None:
+    """Mark a round for moderators, once for a reason."""
+    session.execute(
+        insert(Flag)
+        .values(player_id=round_.player_id, round_id=round_.id, reason=reason, detail=detail[:200])
+        .on_conflict_do_nothing()
+    )

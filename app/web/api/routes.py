@@ -1,0 +1,313 @@
+"""The routes of `/api/v1`, their description as OpenAPI, and a page that shows it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.openapi.utils import get_openapi
+from sqlalchemy.orm import Session
+from starlette.responses import JSONResponse, Response
+
+from app import rules
+from app.models import Round, StudyClass
+from app.services import boards, ledger, names, players, rounds, studies
+from app.services.boards import Period, Place
+from app.web.api import shapes
+from app.web.deps import AccountDep, ApiPlayerDep, SessionDep, StorageDep
+from app.web.templating import render
+
+PREFIX = "/api/v1"
+N_HISTORY = 100
+
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {
+        "model": shapes.Problem,
+        "description": words,
+        "content": {"application/problem+json": {}},
+    }
+    for status, words in {
+        401: "No token, or none that is known.",
+        404: "There is no such thing, or it is somebody else’s.",
+        409: "Not in the present state.",
+        422: "What was sent cannot be used.",
+    }.items()
+}
+
+_game = APIRouter(prefix=PREFIX, responses=_PROBLEMS, default_response_class=JSONResponse)
+
+
+@_game.post("/players", status_code=201, summary="Become a guest")
+def create_player(session: SessionDep) -> shapes.NewPlayer:
+    """Makes a guest and its token. Send it along as `Authorization: Bearer <token>`."""
+    player, token = players.create_guest(session)
+    return shapes.NewPlayer(token=token, name=names.public_name(player.id))
+
+
+@_game.get("/studies", summary="Which games are open")
+def list_studies(session: SessionDep) -> list[shapes.StudyOut]:
+    """The studies whose game is open to everybody, newest first."""
+    return [
+        shapes.StudyOut(slug=study.slug, name=study.name, network=study.network.name)
+        for study in studies.list_open(session)
+    ]
+
+
+@_game.post(
+    "/rounds",
+    summary="Deal a round",
+    responses={204: {"description": "The player has seen all there is."}},
+    response_model=shapes.RoundOut,
+)
+def deal(session: SessionDep, player: ApiPlayerDep, account: AccountDep, asked: shapes.Deal) -> Any:
+    """The player's open round in a study, or a new one. Asked twice, it is the same round."""
+    study = studies.enter(session, asked.study, player=player, account=account)
+    round_ = rounds.deal(session, player=player, study=study, daily=asked.daily)
+    if round_ is None:
+        return Response(status_code=204)
+    return _round(session, rounds.get_round(session, round_id=round_.id, player=player))
+
+
+@_game.get("/rounds/{round_id}", summary="Look at a round")
+def show(session: SessionDep, player: ApiPlayerDep, round_id: UUID) -> shapes.RoundOut:
+    """A round of the player, with its outcome once it is finished."""
+    return _round(session, rounds.get_round(session, round_id=round_id, player=player))
+
+
+@_game.post("/rounds/{round_id}/reveal", summary="Show more")
+def reveal(
+    session: SessionDep, player: ApiPlayerDep, round_id: UUID, asked: shapes.Reveal
+) -> shapes.RoundOut:
+    """Lights the next step of the picture. A right guess then earns less."""
+    round_ = rounds.reveal(session, round_id=round_id, player=player, from_index=asked.from_index)
+    return _round(session, round_)
+
+
+@_game.post("/rounds/{round_id}/guess", summary="Guess, and say what you saw")
+def guess(
+    session: SessionDep, player: ApiPlayerDep, round_id: UUID, asked: shapes.Guess
+) -> shapes.RoundOut:
+    """Answers a round. A repeated guess returns the first answer and scores nothing twice."""
+    round_ = rounds.guess(
+        session,
+        round_id=round_id,
+        player=player,
+        class_id=asked.class_id,
+        labels=asked.labels,
+    )
+    return _round(session, round_)
+
+
+@_game.post("/rounds/{round_id}/resign", summary="Give up")
+def resign(session: SessionDep, player: ApiPlayerDep, round_id: UUID) -> shapes.RoundOut:
+    """Ends a round without a guess. On a finished one it changes nothing."""
+    return _round(session, rounds.resign(session, round_id=round_id, player=player))
+
+
+_JPEG: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/jpeg": {}}, "description": "A JPEG, 512 pixels square."}
+}
+
+
+@_game.get(
+    "/rounds/{round_id}/picture",
+    summary="The lit picture",
+    responses=_JPEG,
+    response_class=Response,
+)
+def picture(
+    session: SessionDep, storage: StorageDep, player: ApiPlayerDep, round_id: UUID, step: int
+) -> Response:
+    """The picture, black but for what a step (0 to the round's reveal_index) lights."""
+    round_ = rounds.get_round(session, round_id=round_id, player=player)
+    content = rounds.picture(storage, round_, reveal_index=step)
+    return Response(content, media_type="image/jpeg")
+
+
+@_game.get(
+    "/rounds/{round_id}/answer.jpg",
+    summary="The whole picture",
+    responses=_JPEG,
+    response_class=Response,
+)
+def answer(
+    session: SessionDep,
+    storage: StorageDep,
+    player: ApiPlayerDep,
+    round_id: UUID,
+    heat: bool = False,
+) -> Response:
+    """The whole picture of a finished round; `heat` lays the heat map over it."""
+    round_ = rounds.get_round(session, round_id=round_id, player=player)
+    content = rounds.answer_picture(storage, round_, heat=heat)
+    return Response(content, media_type="image/jpeg")
+
+
+@_game.get("/me", summary="My points, level and badges")
+def me(session: SessionDep, player: ApiPlayerDep) -> shapes.Me:
+    """What the player has earned so far."""
+    standing = players.standing(session, player)
+    return shapes.Me(
+        name=names.public_name(player.id),
+        points=standing.points,
+        level=standing.level,
+        next_level_at=standing.next_level_at,
+        n_rounds=standing.n_rounds,
+        n_right=standing.n_right,
+        streak_days=standing.streak_days,
+        badges=[b.key for b in rules.BADGES if b.key in ledger.badges(session, player.id)],
+        n_news=sum(entry.points for entry in ledger.news(session, player.id)),
+    )
+
+
+@_game.get("/me/points", summary="My points, and why")
+def my_points(session: SessionDep, player: ApiPlayerDep) -> list[shapes.Entry]:
+    """The last hundred lines of the player's ledger, newest first."""
+    return [
+        shapes.Entry(
+            reason=entry.reason,
+            points=entry.points,
+            detail=entry.detail,
+            class_name=entry.class_name,
+            round_id=entry.round_id,
+            created_at=entry.created_at,
+        )
+        for entry in ledger.history(session, player.id, n=N_HISTORY)
+    ]
+
+
+@_game.get("/boards/{period}", summary="A leaderboard")
+def board(
+    session: SessionDep,
+    player: ApiPlayerDep,
+    account: AccountDep,
+    period: Period,
+    study: str | None = None,
+) -> shapes.BoardOut:
+    """Of today, this week or all time (days of UTC); of one study, or of all."""
+    page = boards.read(
+        session,
+        period,
+        study=studies.enter(session, study, player=player, account=account) if study else None,
+        player_id=player.id,
+    )
+
+    def place(found: Place) -> shapes.PlaceOut:
+        return shapes.PlaceOut(
+            rank=found.rank,
+            name=found.name,
+            points=found.points,
+            is_you=found.player_id == player.id,
+        )
+
+    return shapes.BoardOut(
+        n_players=page.n_players,
+        top=[place(one) for one in page.top],
+        own=place(page.own) if page.own else None,
+        around=[place(one) for one in page.around],
+    )
+
+
+def _round(session: Session, round_: Round) -> shapes.RoundOut:
+    study = studies.get(session, round_.cluster_map.image.study.slug)
+    return shapes.RoundOut(
+        id=round_.id,
+        study=study.slug,
+        status=round_.status,
+        reveal_index=round_.reveal_index,
+        lit_percent=rules.REVEAL_PERCENTS[round_.reveal_index],
+        points_for_right=rules.GUESS_POINTS[round_.reveal_index],
+        choices=[_choice(one) for one in study.classes],
+        taboo=round_.taboo,
+        picture_url=f"{PREFIX}/rounds/{round_.id}/picture?step={round_.reveal_index}",
+        outcome=None if round_.is_open else _outcome(session, round_),
+    )
+
+
+def _choice(one: StudyClass) -> shapes.Choice:
+    return shapes.Choice(id=one.id, name=one.name)
+
+
+def _outcome(session: Session, round_: Round) -> shapes.OutcomeOut:
+    found = rounds.outcome(session, round_)
+    return shapes.OutcomeOut(
+        true_class=found.true_class,
+        guessed_class=found.guessed_class,
+        network_said=found.network_said,
+        probability=found.probability,
+        layer=found.layer_name,
+        points=[
+            shapes.Points(reason=one.reason, points=one.points, detail=one.detail)
+            for one in found.points
+        ],
+        labels=[
+            shapes.LabelOut(text=label, remark=found.remarks.get(label)) for label in found.labels
+        ],
+        labels_of_others=[
+            shapes.OtherLabel(text=label, n_players=n) for label, n in found.labels_of_others
+        ],
+        practice_region=found.practice.region if found.practice else None,
+        is_spare=found.is_spare,
+        answer_url=f"{PREFIX}/rounds/{round_.id}/answer.jpg",
+    )
+
+
+@cache
+def description() -> dict[str, Any]:
+    """The API as OpenAPI."""
+    content = get_openapi(
+        title="Layerplay",
+        version="1",
+        summary="Play Deep Reveal from a program.",
+        description="Errors are problem details (RFC 9457): `detail` is a sentence for people.",
+        routes=_game.routes,
+    )
+    content["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    for path, operations in content["paths"].items():
+        for operation in operations.values():
+            if path not in (f"{PREFIX}/players", f"{PREFIX}/studies"):
+                operation["security"] = [{"token": []}]
+            for status, response in operation["responses"].items():
+                # FastAPI lists a model as plain JSON; ours is a problem.
+                if status.isdigit() and int(status) >= 400:
+                    problem = {"schema": {"$ref": "#/components/schemas/Problem"}}
+                    response["content"] = {"application/problem+json": problem}
+    return content
+
+
+@dataclass(frozen=True, slots=True)
+class DocsContext:
+    """operations: method, path and what OpenAPI says of it. schemas: by name. example: what a shape
+    looks like as JSON, by name; shapes without one are not in it."""
+
+    operations: list[tuple[str, str, Mapping[str, Any]]]
+    schemas: Mapping[str, Any]
+
+
+router = APIRouter(default_response_class=Response)
+router.include_router(_game)
+
+
+@router.get(f"{PREFIX}/openapi.json", include_in_schema=False)
+def openapi() -> JSONResponse:
+    return JSONResponse(description())
+
+
+@router.get("/docs/api", include_in_schema=False)
+def docs(request: Request) -> Response:
+    """The description as a page, without any script."""
+    content = description()
+    return render(
+        request,
+        "api/docs.html",
+        DocsContext(
+            operations=[
+                (method.upper(), path, operation)
+                for path, operations in content["paths"].items()
+                for method, operation in operations.items()
+            ],
+            schemas=content["components"]["schemas"],
+        ),
+    )
