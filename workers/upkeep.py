@@ -4,7 +4,7 @@ import redis
 
 from app.infra.queue import enqueue
 from app.infra.settings import get_settings
-from app.services import labels, studies
+from app.services import global_explanations, labels, studies
 from workers.celery_app import celery_app
 from workers.context import task_transaction
 
@@ -20,6 +20,10 @@ def ask_again() -> None:
             for study in studies.list_all(session):
                 if study.status == "computing":
                     studies.resume(session, study)
+            for class_id, simulated in global_explanations.pending_measurements(session):
+                enqueue(
+                    session, "explanations.measure_class", class_id=class_id, simulated=simulated
+                )
         if _is_empty("labels"):
             for simulated in (False, True):
                 for class_id in labels.classes_with_new_labels(session, simulated=simulated):

@@ -109,8 +109,8 @@ def local(
     but where only simulated players have typed words for the image's class, theirs.
     """
     image = get_image(session, image_id)
-    by_people = _has_labels(session, image.class_id, simulated=False)
-    by_simulated = _has_labels(session, image.class_id, simulated=True)
+    by_people = has_labels(session, image.class_id, simulated=False)
+    by_simulated = has_labels(session, image.class_id, simulated=True)
     if simulated is None:
         simulated = by_simulated and not by_people
     content = session.scalar(
@@ -138,7 +138,7 @@ def local(
     )
 
 
-def _has_labels(session: Session, class_id: int, *, simulated: bool) -> bool:
+def has_labels(session: Session, class_id: int, *, simulated: bool) -> bool:
     """Whether players of this kind have typed words for a class, in rounds that count."""
     found = (
         select(Label.id)
