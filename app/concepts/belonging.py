@@ -27,6 +27,10 @@ MIN_LIKENESS: Final = 0.6
 have 0.64, but "head" and "hair" 0.59."""
 
 
+# The same word embedded twice may differ by some 1e-7.
+_TOLERANCE: Final = 1e-5
+
+
 @dataclass(frozen=True, slots=True)
 class Belonging:
     """How near a concept is to its class and to what surrounds things; cosines, -1..1.
@@ -44,7 +48,7 @@ class Belonging:
         """Whether the concept names a surrounding, and that more than the class."""
         return (
             self.surrounding_similarity >= MIN_LIKENESS
-            and self.surrounding_similarity > self.own_similarity
+            and self.surrounding_similarity > self.own_similarity + _TOLERANCE
         )
 
 

@@ -374,8 +374,14 @@ class NetworkPage:
     pages: tuple[ClassPage, ...]
 
 
-def of_network(session: Session, study: Study, *, simulated: bool) -> NetworkPage:
-    """The concepts of all classes of a study, side by side."""
+def of_network(session: Session, study: Study, *, simulated: bool | None = None) -> NetworkPage:
+    """The concepts of all classes of a study, side by side. simulated: as for of_class, but never
+    of both kinds: None is people where they have put any class into words."""
+    if simulated is None:
+        simulated = not any(has_labels(session, c.id, simulated=False) for c in study.classes)
+        simulated = simulated and any(
+            has_labels(session, c.id, simulated=True) for c in study.classes
+        )
     pages = [of_class(session, c.id, simulated=simulated) for c in study.classes]
     by_name: dict[str, dict[int, ConceptRow]] = defaultdict(dict)
     for page in pages:

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from app.concepts import Embedder
 from app.concepts.belonging import Belonging, find_belonging
-from app.concepts.classwide import mean_with_interval
+from app.concepts.classwide import Mean, mean_with_interval
 from app.concepts.tcav import (
     MIN_RUNS,
     N_FOLDS,
@@ -439,8 +439,8 @@ def store(session: Session, *, work: ClassToMeasure, found: Measured, embed_name
 
 
 def _hiding(concept_id: int, pictures: Sequence[Hidden]) -> ConceptHiding:
-    drop = mean_with_interval([one.drop for one in pictures])
-    difference = mean_with_interval([one.difference for one in pictures])
+    drop = _within_one(mean_with_interval([one.drop for one in pictures]))
+    difference = _within_one(mean_with_interval([one.difference for one in pictures]))
     return ConceptHiding(
         concept_id=concept_id,
         n_pictures=len(pictures),
@@ -456,6 +456,13 @@ def _hiding(concept_id: int, pictures: Sequence[Hidden]) -> ConceptHiding:
         difference_high=difference.high,
         n_changed=sum(one.changed for one in pictures),
     )
+
+
+def _within_one(mean: Mean) -> Mean:
+    """With so few pictures an interval may leave what differences of probabilities can be."""
+    if mean.low is None or mean.high is None:
+        return mean
+    return replace(mean, low=max(mean.low, -1.0), high=min(mean.high, 1.0))
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -11,11 +11,12 @@ from app import rules
 from app.infra.errors import NotFoundError
 from app.services import explanations
 from app.services.explanations import LocalPage, Merge
-from app.web.deps import ResearcherDep, SessionDep, StorageDep
+from app.web.deps import SessionDep, StorageDep
+from app.web.sharing import ImageReaderDep
 from app.web.templating import render
 
 router = APIRouter(
-    prefix="/explanations", dependencies=[ResearcherDep], default_response_class=Response
+    prefix="/explanations", dependencies=[ImageReaderDep], default_response_class=Response
 )
 
 _PICTURE_HEADERS = {"Cache-Control": "private, max-age=31536000, immutable"}

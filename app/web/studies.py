@@ -24,6 +24,7 @@ from app.web.deps import (
     StorageDep,
     studio_pass,
 )
+from app.web.sharing import ImageReaderDep
 from app.web.templating import is_htmx, redirect, render
 
 router = APIRouter(default_response_class=Response)
@@ -162,7 +163,7 @@ def make_concepts(request: Request, session: SessionDep, slug: str) -> Response:
     return redirect(request, f"/studio/{slug}?asked=true")
 
 
-@router.get("/images/{image_id}/view.jpg", dependencies=[ResearcherDep])
+@router.get("/images/{image_id}/view.jpg", dependencies=[ImageReaderDep])
 def view(session: SessionDep, storage: StorageDep, image_id: UUID) -> Response:
     """The part of a picture that the network saw."""
     key = session.scalar(select(Image.view_key).where(Image.id == image_id))

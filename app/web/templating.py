@@ -92,6 +92,12 @@ def percent(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0") + "\u202f%"
 
 
+def signed(value: float) -> str:
+    """A change with its sign and two digits: +0.03, −0.10, 0.00."""
+    text = f"{abs(value):.2f}"
+    return text if float(text) == 0 else ("+" if value > 0 else "\u2212") + text
+
+
 def duration(seconds: float) -> str:
     """A length of time in words: 40 seconds, 12 minutes, 3.5 hours."""
     if seconds < 1.5:
@@ -118,7 +124,11 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        plain_name=plain_name, percent=percent, duration=duration, counted=counted
+        plain_name=plain_name,
+        percent=percent,
+        signed=signed,
+        duration=duration,
+        counted=counted,
     )
     environment.globals.update(
         static_url=static_url,
