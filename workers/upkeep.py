@@ -4,7 +4,7 @@ import redis
 
 from app.infra.queue import enqueue
 from app.infra.settings import get_settings
-from app.services import global_explanations, labels, studies
+from app.services import concept_search, global_explanations, labels, studies
 from workers.celery_app import celery_app
 from workers.context import task_transaction
 
@@ -28,6 +28,8 @@ def ask_again() -> None:
             for simulated in (False, True):
                 for class_id in labels.classes_with_new_labels(session, simulated=simulated):
                     enqueue(session, "labels.group_class", class_id=class_id, simulated=simulated)
+            if concept_search.has_new_words(session):
+                enqueue(session, "labels.embed_words")
 
 
 def _is_empty(queue: str) -> bool:

@@ -1,9 +1,7 @@
 """The global explanations: a class, its concepts, the network, two classes side by side."""
 
-import csv
-import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -16,6 +14,7 @@ from app.models import Study
 from app.services import global_explanations, studies
 from app.services.global_explanations import MIN_BIAS_SHARE, ClassPage, ConceptPage, NetworkPage
 from app.web.deps import ResearcherDep, SessionDep, require_researcher
+from app.web.downloads import download, to_csv
 from app.web.sharing import StudyReaderDep, may_read
 from app.web.templating import is_htmx, redirect, render
 
@@ -107,7 +106,7 @@ def class_json(
         "concepts": list(_values(page)),
     }
     text = json.dumps(content, indent=1, ensure_ascii=False)
-    return _download(text, _file_name(page, "json"))
+    return download(text, _file_name(page, "json"))
 
 
 @router.get("/studio/{slug}/classes/{class_id}/data.csv", dependencies=[StudyReaderDep])
@@ -132,7 +131,7 @@ def class_csv(
                     *((test.score, test.corrected_p_value, test.n_examples) if test else ()),
                 ]
             )
-    return _download(_csv(rows), _file_name(page, "csv"))
+    return download(to_csv(rows), _file_name(page, "csv"))
 
 
 def _values(page: ClassPage) -> Any:
@@ -182,29 +181,8 @@ def _values(page: ClassPage) -> Any:
         }
 
 
-def _csv(rows: Iterable[Sequence[Any]]) -> str:
-    file = io.StringIO()
-    csv.writer(file).writerows([_cell(value) for value in row] for row in rows)
-    return file.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    """What a spreadsheet would take for a formula gets a quote before it: players typed it."""
-    is_risky = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
-    return f"'{value}" if is_risky else value
-
-
 def _file_name(page: ClassPage, kind: str) -> str:
     return f"{page.study.slug}-class-{page.image_class.id}.{kind}"
-
-
-def _download(content: str, name: str) -> Response:
-    media_type = "application/json" if name.endswith(".json") else "text/csv"
-    return Response(
-        content,
-        media_type=f"{media_type}; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )
 
 
 @router.post("/studio/{slug}/classes/{class_id}/measure", dependencies=[ResearcherDep])
@@ -285,7 +263,7 @@ def network_csv(session: SessionDep, slug: str, players: Players | None = None) 
         [shared.name, *(str(shared.shares.get(c.id, "")) for c in classes)]
         for shared in page.shared
     ]
-    return _download(_csv(rows), f"{slug}-shared-words.csv")
+    return download(to_csv(rows), f"{slug}-shared-words.csv")
 
 
 @router.get("/compare")
