@@ -189,7 +189,7 @@ def _shares(layer: LayerView) -> dict[str, float]:
             scores={
                 name: score
                 for name, score in group.concepts
-                if group.given.get(name, MIN_AGREED) >= MIN_AGREED
+                if group.given.get(name, 0) >= MIN_AGREED
             },
         )
         for group in layer.groups

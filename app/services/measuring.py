@@ -248,9 +248,11 @@ def measure(
 def _target(work: ClassToMeasure, network: LoadedNetwork) -> int:
     """The network's own number of the class; where it has no such class, the answer that it gave
     most often to the class's pictures."""
+    said = [p.image.target_index for p in work.pictures if p.is_of_class]
+    if not said:
+        raise ValueError("None of the class's pictures is computed yet.")
     if work.class_name in network.classes:
         return network.classes.index(work.class_name)
-    said = [p.image.target_index for p in work.pictures if p.is_of_class]
     return max(sorted({index for index in said if index is not None}), key=said.count)
 
 

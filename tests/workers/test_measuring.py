@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import redis
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from app.infra.storage import Storage
 from app.installation import Installation, create_from_folder
@@ -102,7 +102,7 @@ def stored(inst: Installation) -> list[tuple[object, ...]]:
         ]
 
 
-def test_water_is_no_part_of_a_sailboat_and_hiding_it_is_seen_to_matter(
+def test_water_is_no_part_of_a_sailboat_hiding_it_matters_and_measuring_again_changes_nothing(
     inst: Installation, boats: int
 ) -> None:
     measure_class(class_id=boats, simulated=False)
@@ -123,21 +123,30 @@ def test_water_is_no_part_of_a_sailboat_and_hiding_it_is_seen_to_matter(
         # Two examples in a layer are no reason to speak of significance.
         assert all(test.score is None for test in water.tests.values())
 
-
-def test_every_map_of_the_class_gets_the_other_pictures_that_drive_it(
-    inst: Installation, boats: int
-) -> None:
+    assert_drivers_are_other_pictures(inst, boats)
+    before = stored(inst)
+    with inst.transaction() as session:
+        made_at = session.get_one(ClassMeasurement, (boats, False)).made_at
+    measure_class(class_id=boats, simulated=False)  # Nobody has asked for it again.
+    with inst.transaction() as session:
+        assert session.get_one(ClassMeasurement, (boats, False)).made_at == made_at
+        global_explanations.ask_to_measure(session, class_id=boats, simulated=False)
     measure_class(class_id=boats, simulated=False)
+    assert stored(inst) == before
+
+
+def assert_drivers_are_other_pictures(inst: Installation, class_id: int) -> None:
     with inst.transaction() as session:
         rows = session.execute(
             select(ClusterMap.id, ClusterMap.image_id, MapPrototype.image_id, MapPrototype.peak)
             .join(MapPrototype, MapPrototype.cluster_map_id == ClusterMap.id)
             .order_by(ClusterMap.id, MapPrototype.rank)
         ).all()
-        n_maps = len(
-            session.scalars(
-                select(ClusterMap.id).join(ClusterMap.image).where(Image.class_id == boats)
-            ).all()
+        n_maps = session.scalar(
+            select(func.count())
+            .select_from(ClusterMap)
+            .join(ClusterMap.image)
+            .where(Image.class_id == class_id)
         )
     by_map: dict[object, list[float]] = {}
     for map_id, own, other, peak in rows:
@@ -147,34 +156,27 @@ def test_every_map_of_the_class_gets_the_other_pictures_that_drive_it(
     assert all(np.all(np.diff(peaks) <= 0) for peaks in by_map.values())
 
 
-def test_measured_again_it_leaves_the_same_rows_and_not_asked_for_it_does_nothing(
-    inst: Installation, boats: int
-) -> None:
-    measure_class(class_id=boats, simulated=False)
-    before = stored(inst)
+def ask(inst: Installation, slug: str) -> int:
+    """Ask for the first class of a study to be measured."""
     with inst.transaction() as session:
-        made_at = session.get_one(ClassMeasurement, (boats, False)).made_at
-    measure_class(class_id=boats, simulated=False)
-    with inst.transaction() as session:
-        assert session.get_one(ClassMeasurement, (boats, False)).made_at == made_at
-        global_explanations.ask_to_measure(session, class_id=boats, simulated=False)
-    measure_class(class_id=boats, simulated=False)
-    assert stored(inst) == before
+        class_id = studies.get(session, slug).classes[0].id
+        global_explanations.ask_to_measure(session, class_id=class_id, simulated=False)
+    return class_id
 
 
-def test_a_class_that_cannot_be_measured_says_why(inst: Installation, boats: int) -> None:
+def test_a_class_that_cannot_be_measured_says_why(inst: Installation, drawn_study: str) -> None:
+    class_id = ask(inst, drawn_study)
+    measure_class(class_id=class_id, simulated=False)
     with inst.transaction() as session:
-        for image in session.scalars(select(Image)):
-            inst.storage.delete(image.original_key)
-    measure_class(class_id=boats, simulated=False)
-    with inst.transaction() as session:
-        measurement = session.get_one(ClassMeasurement, (boats, False))
+        measurement = session.get_one(ClassMeasurement, (class_id, False))
     assert measurement.status == "failed"
-    assert measurement.failure is not None
-    assert measurement.failure.startswith("FileNotFoundError")
+    assert measurement.failure == "None of the class's pictures is computed yet."
 
 
-def test_what_was_asked_for_and_lost_is_asked_for_again(inst: Installation, boats: int) -> None:
+def test_what_was_asked_for_and_lost_is_asked_for_again(
+    inst: Installation, drawn_study: str
+) -> None:
+    ask(inst, drawn_study)
     with redis.Redis.from_url(inst.redis_url) as client:
         client.flushdb()
         ask_again()
