@@ -17,6 +17,7 @@ from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
+from pgvector.psycopg import register_vector
 from sqlalchemy import Connection, select, text
 from sqlalchemy.orm import Session
 
@@ -83,15 +84,19 @@ def fill(connection: Connection, n_concepts: int, rng: np.random.Generator) -> N
     )
     # An index on a full table is built in a fraction of the time that growing it takes.
     connection.execute(text(f"drop index {index}"))
-    cursor = connection.connection.cursor()
+    driver = connection.connection.driver_connection
+    register_vector(driver)
     centres = rng.normal(size=(2000, N_DIMENSIONS))
-    with cursor.copy("copy word_embeddings (word, model, embedding) from stdin") as copy:
+    with driver.cursor().copy(
+        "copy word_embeddings (word, model, embedding) from stdin (format binary)"
+    ) as copy:
+        copy.set_types(["text", "text", "vector"])
         for number in range(n_concepts):
-            row = near(centres[number % 2000], rng)
-            copy.write_row((f"word {number}", MODEL, "[" + ",".join(f"{x:.5f}" for x in row) + "]"))
+            copy.write_row((f"word {number}", MODEL, near(centres[number % 2000], rng)))
+    connection.execute(text("set local maintenance_work_mem = '512MB'"))
     started = time.perf_counter()
     connection.execute(text(definition))
-    print(f"index built in {time.perf_counter() - started:.0f} s")
+    print(f"index built in {time.perf_counter() - started:.0f} s", flush=True)
 
 
 def near(centre: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
@@ -138,7 +143,8 @@ def main() -> None:
                     f"limit {options.searches}"
                 )
             ).all()
-            vectors = [near(np.array(row[1:-1].split(","), dtype=float), rng) for row in rows]
+            stored = np.array([row[1:-1].split(",") for row in rows], dtype=float)
+            vectors = [near(np.sqrt(N_DIMENSIONS) * row, rng) for row in stored]
             session.rollback()
             for n_studies in (20, 1):
                 report(session, vectors, ids[:n_studies], options.concepts)

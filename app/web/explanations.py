@@ -113,7 +113,7 @@ def data_csv(
             rows += [
                 [*head, *record, name, score, group.given.get(name, "")]
                 for name, score in group.concepts
-            ] or [[*head, *record]]
+            ] or [[*head, *record, "", "", ""]]
     return download(to_csv(rows), f"{page.study.slug}-picture-{image_id}.csv")
 
 

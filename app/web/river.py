@@ -68,7 +68,7 @@ def draw_river(layers: Sequence[LayerView]) -> River:
     rows_of_blocks = [
         _blocks(layer, i * (BLOCK_PX + GAP_PX), colours) for i, layer in enumerate(layers)
     ]
-    following = [*rows_of_blocks[1:], ()]
+    following = [*rows_of_blocks, ()][1:]
     rows = tuple(
         Row(layer, i * (BLOCK_PX + GAP_PX), blocks, _ribbons(blocks, after))
         for i, (layer, blocks, after) in enumerate(
