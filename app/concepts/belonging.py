@@ -13,7 +13,20 @@ from app.concepts.grouping import Embedder, embed_texts
 
 SURROUNDINGS: Final = (
     *("sky", "cloud", "sun", "moon", "night", "fog", "rain", "snow", "ice"),
-    *("water", "sea", "wave", "river", "beach", "sand", "ground", "soil", "grass", "field"),
+    *(
+        "water",
+        "sea",
+        "ocean",
+        "lake",
+        "wave",
+        "river",
+        "beach",
+        "sand",
+        "ground",
+        "soil",
+        "grass",
+        "field",
+    ),
     *("meadow", "hill", "mountain", "forest", "road", "pavement", "floor", "carpet"),
     *("background", "horizon", "shadow", "reflection"),
     *("text", "letter", "number", "logo", "sticker", "badge", "stamp", "mark", "watermark"),

@@ -180,21 +180,17 @@ def _read_layers(content: Mapping[str, Any], merge: Merge) -> tuple[LayerView, .
 
 
 def _shares(layer: LayerView) -> dict[str, float]:
-    """How the layer's evidence divides among the concepts that players agree on, percent."""
-    maps = [
-        PlayedMap(
-            picture=group.map_ids,
-            layer=layer.number,
-            weight=group.weight,
-            scores={
-                name: score
-                for name, score in group.concepts
-                if group.given.get(name, 0) >= MIN_AGREED
-            },
-        )
-        for group in layer.groups
-    ]
-    return evidence_shares(maps) if maps else {}
+    """How much of the layer's evidence the concepts have that players agree on, percent. What only
+    one player said keeps its share, but has no name here."""
+    maps = []
+    for group in layer.groups:
+        scores: dict[str | None, float] = defaultdict(float)
+        for name, score in group.concepts:
+            agreed = group.given.get(name, 0) >= MIN_AGREED
+            scores[name if agreed else None] += score
+        maps.append(PlayedMap(group.map_ids, layer.number, group.weight, scores))
+    shares = evidence_shares(maps) if maps else {}
+    return {name: share for name, share in shares.items() if name is not None}
 
 
 def _foreign(session: Session, class_id: int, *, simulated: bool) -> frozenset[str]:

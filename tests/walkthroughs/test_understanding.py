@@ -24,7 +24,7 @@ def make_played_study(site: Site, photos: Path) -> None:
     )
     assert created.returncode == 0, created.stderr
     played = site.layerplay(
-        "simulate", "The picture book", "--players", "40", "--rounds", "600", "--threads", "1"
+        "simulate", "The picture book", "--players", "20", "--rounds", "300", "--threads", "1"
     )
     assert played.returncode == 0, played.stderr
 
