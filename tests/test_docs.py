@@ -1,5 +1,6 @@
 """What the documentation promises is there."""
 
+import doctest
 import re
 from pathlib import Path
 
@@ -32,3 +33,12 @@ def test_links_within_the_project_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
     missing = [link for link in links if not (page.parent / link).exists()]
     assert not missing
+
+
+@pytest.mark.parametrize("page", ["global", "bias", "local"])
+def test_worked_examples_come_out_as_written(page: str) -> None:
+    failed, tried = doctest.testfile(
+        str(ROOT / "docs" / "algorithms" / f"{page}.md"), module_relative=False
+    )
+    assert tried >= 3
+    assert failed == 0

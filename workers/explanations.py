@@ -1,4 +1,4 @@
-"""Explaining images."""
+"""Explaining images, and measuring what was said of them."""
 
 import logging
 from collections.abc import Callable
@@ -10,9 +10,11 @@ from uuid import UUID
 
 from sqlalchemy.exc import OperationalError
 
+from app.concepts import load_embedder
 from app.explain.networks import Network as LoadedNetwork
+from app.infra.settings import get_settings
 from app.models import Image, Study
-from app.services import computing, networks, studies
+from app.services import computing, measuring, networks, studies
 from app.services.signs import AtWork
 from workers.celery_app import celery_app
 from workers.context import only_one, signs, storage, task_transaction
@@ -71,6 +73,36 @@ def ask(study_id: str) -> None:
         study = session.get(Study, UUID(study_id))
         if study is not None:
             studies.ask(session, study)
+
+
+@celery_app.task(  # type: ignore[untyped-decorator]
+    name="explanations.measure_class",
+    autoretry_for=(OperationalError,),
+    retry_backoff=True,
+    max_retries=8,
+)
+def measure_class(class_id: int, simulated: bool) -> None:
+    """Measure a class's concepts with its network. Done once, however often it is asked for."""
+    with only_one(UUID(int=2 * class_id + simulated)) as mine:
+        if not mine:
+            return
+        with task_transaction() as session:
+            work = measuring.pending_class(session, class_id=class_id, simulated=simulated)
+        if work is None:
+            return
+        try:
+            embed = load_embedder(get_settings().sentence_model)
+            found = measuring.measure(storage(), work, _network(work.study.network_id), embed)
+        except Exception as error:
+            # A class that cannot be measured still has its page, which then says why.
+            _log.exception("class %s cannot be measured", class_id)
+            with task_transaction() as session:
+                measuring.store_failure(
+                    session, class_id=class_id, simulated=simulated, reason=_reason(error)
+                )
+            return
+        with task_transaction() as session:
+            measuring.store(session, work=work, found=found, embed_name=embed.name)
 
 
 def _reason(error: Exception) -> str:

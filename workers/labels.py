@@ -3,8 +3,9 @@
 from sqlalchemy.exc import OperationalError
 
 from app.concepts import load_embedder
+from app.infra.queue import enqueue
 from app.infra.settings import get_settings
-from app.services import labels
+from app.services import concept_search, labels
 from workers.celery_app import celery_app
 from workers.context import task_transaction
 
@@ -27,3 +28,17 @@ def group_class(class_id: int, simulated: bool = False) -> None:
             recipe=settings.concept_recipe,
             simulated=simulated,
         )
+        enqueue(session, "labels.embed_words")
+
+
+@celery_app.task(  # type: ignore[untyped-decorator]
+    name="labels.embed_words",
+    autoretry_for=(OperationalError,),
+    retry_backoff=True,
+    max_retries=8,
+)
+def embed_words() -> None:
+    """Embed the names of new concepts, so that they are found by meaning."""
+    embed = load_embedder(get_settings().sentence_model)
+    with task_transaction() as session:
+        concept_search.embed_new_words(session, embed)

@@ -5,7 +5,15 @@ import redis
 
 from app.infra.queue import enqueue
 from app.infra.settings import get_settings
-from app.services import accounts, dealing, drafts, labels, studies
+from app.services import (
+    accounts,
+    concept_search,
+    dealing,
+    drafts,
+    global_explanations,
+    labels,
+    studies,
+)
 from workers.celery_app import celery_app
 from workers.context import task_transaction
 
@@ -24,12 +32,18 @@ def ask_again() -> None:
         if _is_empty("explanations"):
             for study in studies.unfinished(session):
                 studies.ask(session, study)
+            for class_id, simulated in global_explanations.pending_measurements(session):
+                enqueue(
+                    session, "explanations.measure_class", class_id=class_id, simulated=simulated
+                )
         if _is_empty("drafts"):
             drafts.ask_again(session)
         if _is_empty("labels"):
             for simulated in (False, True):
                 for class_id in labels.classes_with_new_labels(session, simulated=simulated):
                     enqueue(session, "labels.group_class", class_id=class_id, simulated=simulated)
+            if concept_search.has_new_words(session):
+                enqueue(session, "labels.embed_words")
 
 
 def _is_empty(queue: str) -> bool:

@@ -65,6 +65,23 @@ def find_prototypes(
     ]
 
 
+def cluster_peaks(
+    channel_weights: Sequence[tuple[Sequence[int], FloatArray]], activations: FloatArray
+) -> NDArray[np.float64]:
+    """How strongly a picture drives each of many clusters of a layer, [M]: the highest value of the
+    cluster's feature maps, averaged by their weights as in find_prototypes.
+
+    channel_weights: per cluster its channels and the layer's channel weights [C] in the cluster's
+    own picture. activations: [C, H, W] of the picture that may drive them.
+    """
+    shares = np.zeros((len(channel_weights), len(activations)))
+    for row, (channels, weights) in zip(shares, channel_weights, strict=True):
+        row[list(channels)] = np.asarray(weights, dtype=np.float64)[list(channels)]
+    shares /= shares.sum(axis=1, keepdims=True)
+    peaks: NDArray[np.float64] = (shares @ activations.reshape(len(activations), -1)).max(axis=1)
+    return peaks
+
+
 def _box_around_peak(merged: NDArray[np.float32]) -> tuple[float, float, float, float]:
     components, _ = label(merged >= REGION_LEVEL * merged.max())
     peak = np.unravel_index(int(merged.argmax()), merged.shape)

@@ -3,7 +3,7 @@
 Raw numbers for tests of concepts (app.concepts.tcav) and for prototypes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,37 @@ class LayerResponses:
 
 
 @exact_convolutions()
+def picture_responses(
+    network: Network | nn.Module,
+    image: Image.Image | Tensor,
+    *,
+    layers: Sequence[str],
+    target: int | str | None = None,
+) -> dict[str, tuple[NDArray[np.floating], NDArray[np.floating]]]:
+    """Activations and gradients [C, H, W] of several layers, by one forward and one backward pass.
+
+    The arguments, and what is raised, are as for layer_responses.
+    """
+    known = network if isinstance(network, Network) else None
+    module = network.module if isinstance(network, Network) else network
+    choose = target_chooser(target, known.classes if known else None)
+    recording, places = record_places(module, as_tensor(known, image), list(layers))
+    logits = recording.logits.detach().double().cpu().numpy()
+    with torch.inference_mode(False), torch.enable_grad():
+        gradients = torch.autograd.grad(
+            recording.logits[choose(logits)], [place.edge for place in places], allow_unused=True
+        )
+    found = {}
+    for place, gradient in zip(places, gradients, strict=True):
+        assert place.value is not None
+        activation = place.value.cpu().numpy()
+        found[place.name] = (
+            activation,
+            np.zeros_like(activation) if gradient is None else gradient[0].cpu().numpy(),
+        )
+    return found
+
+
 def layer_responses(
     network: Network | nn.Module,
     images: Iterable[Image.Image | Tensor],
@@ -44,22 +75,10 @@ def layer_responses(
     target: index or name of the class whose logit is differentiated; None takes each picture's
     predicted class. Raises LayerError and ValueError as explain_image does.
     """
-    known = network if isinstance(network, Network) else None
-    module = network.module if isinstance(network, Network) else network
-    choose = target_chooser(target, known.classes if known else None)
-    activations, gradients = [], []
-    for image in images:
-        recording, (place,) = record_places(module, as_tensor(known, image), [layer])
-        logits = recording.logits.detach().double().cpu().numpy()
-        with torch.inference_mode(False), torch.enable_grad():
-            (gradient,) = torch.autograd.grad(
-                recording.logits[choose(logits)], [place.edge], allow_unused=True
-            )
-        assert place.value is not None
-        activations.append(place.value.cpu().numpy())
-        gradients.append(
-            np.zeros_like(activations[-1]) if gradient is None else gradient[0].cpu().numpy()
-        )
-    if not activations:
+    found = [
+        picture_responses(network, image, layers=[layer], target=target)[layer] for image in images
+    ]
+    if not found:
         raise ValueError("At least one picture is needed.")
+    activations, gradients = zip(*found, strict=True)
     return LayerResponses(np.stack(activations), np.stack(gradients))

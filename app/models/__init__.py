@@ -6,8 +6,18 @@ from app.models.base import Base
 from app.models.drafts import DraftFile, StudyDraft, Upload
 from app.models.explanations import ClusterMap, KnownAnswer, LayerExplanation, LocalExplanation
 from app.models.labels import Concept, ConceptScore, Label
+from app.models.measures import (
+    ClassMeasurement,
+    ConceptBelonging,
+    ConceptHiding,
+    ConceptMark,
+    ConceptTest,
+    MapPrototype,
+)
 from app.models.moderation import Flag
 from app.models.rounds import DailyMap, Hand, PointsEntry, Round
+from app.models.search import WordEmbedding
+from app.models.sharing import ShareLink
 from app.models.standings import Board, BoardStep, BoardTotal, Tally
 from app.models.studies import Guest, Image, Layer, Network, Study, StudyClass, StudyMember
 
@@ -18,9 +28,14 @@ __all__ = [
     "Board",
     "BoardStep",
     "BoardTotal",
+    "ClassMeasurement",
     "ClusterMap",
     "Concept",
+    "ConceptBelonging",
+    "ConceptHiding",
+    "ConceptMark",
     "ConceptScore",
+    "ConceptTest",
     "DailyMap",
     "DraftFile",
     "Flag",
@@ -32,11 +47,13 @@ __all__ = [
     "Layer",
     "LayerExplanation",
     "LocalExplanation",
+    "MapPrototype",
     "Network",
     "OneTimeLink",
     "Player",
     "PointsEntry",
     "Round",
+    "ShareLink",
     "SignIn",
     "Study",
     "StudyClass",
@@ -44,4 +61,5 @@ __all__ = [
     "StudyMember",
     "Tally",
     "Upload",
+    "WordEmbedding",
 ]

@@ -19,7 +19,10 @@ class Concept(Base):
     """
 
     __tablename__ = "concepts"
-    __table_args__ = (UniqueConstraint("class_id", "simulated", "name"),)
+    __table_args__ = (
+        UniqueConstraint("class_id", "simulated", "name"),
+        Index("ix_concepts_name", "name"),
+    )
 
     id: Mapped[RowId]
     class_id: Mapped[int] = mapped_column(ForeignKey("study_classes.id", ondelete="CASCADE"))

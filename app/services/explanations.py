@@ -1,14 +1,14 @@
 """The local explanation of an image: its network's layers in words and maps."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select
+from sqlalchemy import false, func, select
 from sqlalchemy.orm import Session, joinedload
 
 from app import rules
@@ -20,6 +20,8 @@ from app.concepts import (
     game_record,
     merge_scores,
 )
+from app.concepts.classwide import PlayedMap, evidence_shares
+from app.concepts.stretches import Stretch, find_stretches
 from app.explain.maps import merge_maps
 from app.explain.render import heatmap_overlay, masked_picture
 from app.infra.errors import NotFoundError
@@ -27,11 +29,14 @@ from app.infra.storage import Storage
 from app.models import (
     ClusterMap,
     Concept,
+    ConceptBelonging,
+    ConceptMark,
     Image,
     Label,
     Layer,
     LayerExplanation,
     LocalExplanation,
+    MapPrototype,
     Player,
     Round,
     Study,
@@ -44,19 +49,43 @@ Merge = Literal["none", "labels", "all"]
 as one (Bianchi et al. 2024, label merging and full merge)."""
 
 
+MIN_AGREED: Final = 2
+"""Rounds in which a concept must have been given on a map for the summary to speak of it: what one
+player said once is no finding."""
+
+
 @dataclass(frozen=True, slots=True)
 class MapGroup:
-    """One cluster map, or several shown as one."""
+    """One cluster map, or several shown as one.
+
+    given: in how many rounds each concept was given, by name; explanations stored before this was
+    kept have none.
+    """
 
     map_ids: tuple[UUID, ...]
     weight: float
     n_feature_maps: int
     channels: tuple[int, ...]
     concepts: tuple[tuple[str, float], ...]
+    given: Mapping[str, int]
     wins: int
     losses: int
     resignations: int
     shown_reveal_index: int | None
+
+    @property
+    def n_guesses(self) -> int:
+        """Rounds in which words could be given."""
+        return self.wins + self.losses
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """Another picture that drives a cluster map's channels. peak: percent of the map's own."""
+
+    image_id: UUID
+    file_name: str
+    peak: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +107,9 @@ class LocalPage:
 
     simulated: whether its words and game records are those of simulated players rather than those
     of people. has_other: whether the other kind has typed words for the image's class too.
+    stretches: which concept led the evidence in which layers, by their numbers. foreign: concepts
+    that are no part of the image's class. drivers: by cluster map, the other pictures of the study
+    that drive its channels most; none before the class was measured.
     """
 
     image: Image
@@ -86,6 +118,9 @@ class LocalPage:
     simulated: bool
     has_other: bool
     layers: tuple[LayerView, ...]
+    stretches: tuple[Stretch[str], ...]
+    foreign: frozenset[str]
+    drivers: Mapping[UUID, Sequence[Driver]]
 
 
 def get_image(session: Session, image_id: UUID) -> Image:
@@ -109,8 +144,8 @@ def local(
     but where only simulated players have typed words for the image's class, theirs.
     """
     image = get_image(session, image_id)
-    by_people = _has_labels(session, image.class_id, simulated=False)
-    by_simulated = _has_labels(session, image.class_id, simulated=True)
+    by_people = has_labels(session, image.class_id, simulated=False)
+    by_simulated = has_labels(session, image.class_id, simulated=True)
     if simulated is None:
         simulated = by_simulated and not by_people
     content = session.scalar(
@@ -120,7 +155,21 @@ def local(
     )
     if content is None:
         content = build(session, image_id=image_id, simulated=simulated)[image_id]
-    layers = tuple(
+    return LocalPage(
+        image=image,
+        study=image.study,
+        merge=merge,
+        simulated=simulated,
+        has_other=by_people if simulated else by_simulated,
+        layers=_read_layers(content, merge),
+        stretches=find_stretches([_shares(layer) for layer in _read_layers(content, "none")]),
+        foreign=_foreign(session, image.class_id, simulated=simulated),
+        drivers=_drivers(session, image_id),
+    )
+
+
+def _read_layers(content: Mapping[str, Any], merge: Merge) -> tuple[LayerView, ...]:
+    return tuple(
         LayerView(
             **{key: layer[key] for key in ("name", "number", "n_channels", "n_kept")},
             kept_weight=layer["kept_weight"],
@@ -128,17 +177,51 @@ def local(
         )
         for layer in content["layers"]
     )
-    return LocalPage(
-        image=image,
-        study=image.study,
-        merge=merge,
-        simulated=simulated,
-        has_other=by_people if simulated else by_simulated,
-        layers=layers,
+
+
+def _shares(layer: LayerView) -> dict[str, float]:
+    """How much of the layer's evidence the concepts have that players agree on, percent. What only
+    one player said keeps its share, but has no name here."""
+    maps = []
+    for group in layer.groups:
+        scores: dict[str | None, float] = defaultdict(float)
+        for name, score in group.concepts:
+            agreed = group.given.get(name, 0) >= MIN_AGREED
+            scores[name if agreed else None] += score
+        maps.append(PlayedMap(group.map_ids, layer.number, group.weight, scores))
+    shares = evidence_shares(maps) if maps else {}
+    return {name: share for name, share in shares.items() if name is not None}
+
+
+def _foreign(session: Session, class_id: int, *, simulated: bool) -> frozenset[str]:
+    """The names of concepts that are no part of the class, by a researcher's word or else by
+    meaning."""
+    found = session.scalars(
+        select(Concept.name)
+        .outerjoin(ConceptMark, ConceptMark.concept_id == Concept.id)
+        .outerjoin(ConceptBelonging, ConceptBelonging.concept_id == Concept.id)
+        .where(Concept.class_id == class_id, Concept.simulated.is_(simulated))
+        .where(func.coalesce(~ConceptMark.is_part, ConceptBelonging.is_foreign, false()))
     )
+    return frozenset(found)
 
 
-def _has_labels(session: Session, class_id: int, *, simulated: bool) -> bool:
+def _drivers(session: Session, image_id: UUID) -> dict[UUID, list[Driver]]:
+    drivers: dict[UUID, list[Driver]] = defaultdict(list)
+    for row in session.execute(
+        select(
+            MapPrototype.cluster_map_id, MapPrototype.image_id, Image.file_name, MapPrototype.peak
+        )
+        .join(ClusterMap, ClusterMap.id == MapPrototype.cluster_map_id)
+        .join(Image, Image.id == MapPrototype.image_id)
+        .where(ClusterMap.image_id == image_id)
+        .order_by(MapPrototype.rank)
+    ):
+        drivers[row.cluster_map_id].append(Driver(row.image_id, row.file_name, row.peak))
+    return drivers
+
+
+def has_labels(session: Session, class_id: int, *, simulated: bool) -> bool:
     """Whether players of this kind have typed words for a class, in rounds that count."""
     found = (
         select(Label.id)
@@ -158,6 +241,7 @@ def _read_group(stored: Mapping[str, Any]) -> MapGroup:
         n_feature_maps=stored["n_feature_maps"],
         channels=tuple(stored["channels"]),
         concepts=tuple((name, score) for name, score in stored["concepts"]),
+        given=stored.get("given", {}),
         wins=stored["wins"],
         losses=stored["losses"],
         resignations=stored["resignations"],
@@ -291,6 +375,9 @@ def _merged_wholly(maps: Sequence[_Map]) -> list[dict[str, Any]]:
 def _group(maps: Sequence[_Map]) -> dict[str, Any]:
     record = game_record(outcome for m in maps for outcome in m.outcomes)
     channels = sorted({channel for m in maps for channel in m.channels})
+    given: Counter[str] = Counter()
+    for m in maps:
+        given.update({score.concept: score.n_given for score in m.scores})
     return {
         "map_ids": [str(m.id) for m in maps],
         "weight": sum(m.weight for m in maps),
@@ -302,6 +389,7 @@ def _group(maps: Sequence[_Map]) -> dict[str, Any]:
                 [(m.weight, {s.concept: s.score for s in m.scores}) for m in maps]
             )
         ],
+        "given": dict(given),
         "wins": record.wins,
         "losses": record.losses,
         "resignations": record.resignations,

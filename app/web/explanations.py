@@ -1,21 +1,26 @@
 """The local explanation of an image, layer by layer."""
 
-from dataclasses import dataclass
-from typing import Literal
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Request
+from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from app import rules
 from app.infra.errors import NotFoundError
 from app.services import explanations
 from app.services.explanations import LocalPage, Merge
-from app.web.deps import ImageViewerDep, SessionDep, StorageDep
+from app.web.deps import SessionDep, StorageDep
+from app.web.downloads import download, to_csv
+from app.web.river import River, draw_river
+from app.web.sharing import ImageReaderDep
 from app.web.templating import render
 
 router = APIRouter(
-    prefix="/explanations", dependencies=[ImageViewerDep], default_response_class=Response
+    prefix="/explanations", dependencies=[ImageReaderDep], default_response_class=Response
 )
 
 _PICTURE_HEADERS = {"Cache-Control": "private, max-age=31536000, immutable"}
@@ -24,13 +29,12 @@ _PICTURE_HEADERS = {"Cache-Control": "private, max-age=31536000, immutable"}
 @dataclass(frozen=True, slots=True)
 class ExplanationContext:
     """page: the explanation. players: whose words were asked for, None when nobody's in
-    particular; links keep it. top_score: the highest concept score on it, the end of the bars.
-    strongest: by layer number, the concept with the highest score in the layer."""
+    particular; links keep it. top_score: the highest concept score on it, the end of the bars."""
 
     page: LocalPage
     players: Literal["people", "simulated"] | None
     top_score: float
-    strongest: dict[int, str]
+    river: River
 
 
 @router.get("/{image_id}")
@@ -41,20 +45,76 @@ def show(
     merge: Merge = "none",
     players: Literal["people", "simulated"] | None = None,
 ) -> Response:
-    simulated = None if players is None else players == "simulated"
-    page = explanations.local(session, image_id, merge=merge, simulated=simulated)
-    best = {
-        layer.number: max(found, key=lambda concept: concept[1])
-        for layer in page.layers
-        if (found := [concept for group in layer.groups for concept in group.concepts])
-    }
+    page = _page(session, image_id, merge, players)
+    scores = [
+        score for layer in page.layers for group in layer.groups for _, score in group.concepts
+    ]
     context = ExplanationContext(
         page=page,
         players=players,
-        top_score=max((score for _, score in best.values()), default=0.0),
-        strongest={number: name for number, (name, _) in best.items()},
+        top_score=max(scores, default=0.0),
+        river=draw_river(page.layers),
     )
     return render(request, "explanations/show.html", context)
+
+
+def _page(
+    session: Session,
+    image_id: UUID,
+    merge: Merge,
+    players: Literal["people", "simulated"] | None,
+) -> LocalPage:
+    simulated = None if players is None else players == "simulated"
+    return explanations.local(session, image_id, merge=merge, simulated=simulated)
+
+
+@router.get("/{image_id}/data.json")
+def data_json(
+    session: SessionDep,
+    image_id: UUID,
+    merge: Merge = "none",
+    players: Literal["people", "simulated"] | None = None,
+) -> Response:
+    """All numbers of the page."""
+    page = _page(session, image_id, merge, players)
+    content = {
+        "study": page.study.name,
+        "network": page.study.network.name,
+        "picture": page.image.file_name,
+        "class": page.image.image_class.name,
+        "said": page.image.target_name,
+        "probability": page.image.probability,
+        "players": "simulated" if page.simulated else "people",
+        "layers": [asdict(layer) for layer in page.layers],
+    }
+    text = json.dumps(content, indent=1, ensure_ascii=False, default=str)
+    return download(text, f"{page.study.slug}-picture-{image_id}.json")
+
+
+@router.get("/{image_id}/data.csv")
+def data_csv(
+    session: SessionDep,
+    image_id: UUID,
+    merge: Merge = "none",
+    players: Literal["people", "simulated"] | None = None,
+) -> Response:
+    """A row for each concept of each map, and one for a map without any."""
+    page = _page(session, image_id, merge, players)
+    rows: list[list[Any]] = [
+        [
+            *("layer", "layer_name", "map", "weight_percent", "feature_maps"),
+            *("wins", "losses", "resignations", "concept", "score", "rounds_given"),
+        ]
+    ]
+    for layer in page.layers:
+        for number, group in enumerate(layer.groups, start=1):
+            head = [layer.number, layer.name, number, group.weight, group.n_feature_maps]
+            record = [group.wins, group.losses, group.resignations]
+            rows += [
+                [*head, *record, name, score, group.given.get(name, "")]
+                for name, score in group.concepts
+            ] or [[*head, *record, "", "", ""]]
+    return download(to_csv(rows), f"{page.study.slug}-picture-{image_id}.csv")
 
 
 @router.get("/{image_id}/maps/{map_ids}.jpg")

@@ -28,10 +28,13 @@ from app.web import (
     drafts,
     errors,
     explanations,
+    global_explanations,
     members,
     overview,
     play,
     profile,
+    search,
+    sharing,
     studies,
 )
 from app.web.deps import get_visitor
@@ -77,8 +80,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.signs = Signs(settings.redis_url)
     visitor = Depends(get_visitor, scope="function")
     pages = (
-        *(play, profile, drafts, overview, studies, members, explanations, accounts, admin),
-        api,
+        *(play, profile, drafts, overview, studies, members, accounts, admin),
+        *(explanations, global_explanations, sharing, search, api),
     )
     for module in pages:
         app.include_router(module.router, dependencies=[visitor])

@@ -22,7 +22,6 @@ from app.services.access import Level
 from app.services.signs import AtWork, Signs
 from app.services.studies import Progress
 from app.web.deps import (
-    ImageViewerDep,
     ModeratedStudyDep,
     OwnedStudyDep,
     ResearcherDep,
@@ -32,6 +31,7 @@ from app.web.deps import (
     ViewedStudyDep,
     VisitorDep,
 )
+from app.web.sharing import ImageReaderDep
 from app.web.templating import is_htmx, redirect, render
 
 router = APIRouter(default_response_class=Response)
@@ -252,7 +252,7 @@ def make_concepts(request: Request, session: SessionDep, study: ModeratedStudyDe
     return redirect(request, f"/studio/{study.slug}?asked=true")
 
 
-@router.get("/images/{image_id}/view.jpg", dependencies=[ImageViewerDep])
+@router.get("/images/{image_id}/view.jpg", dependencies=[ImageReaderDep])
 def view(session: SessionDep, storage: StorageDep, image_id: UUID) -> Response:
     """The part of a picture that the network saw."""
     key = session.scalar(select(Image.view_key).where(Image.id == image_id))

@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from app import rules
 from app.concepts.cleaning import MAX_LABEL_CHARACTERS
+from app.services.access import Level
 from app.web.deps import SIGN_IN_COOKIE, Visitor
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,6 +79,16 @@ def _maybe_signed_in(request: Request) -> bool:
     return not hasattr(request.state, "visitor") and SIGN_IN_COOKIE in request.cookies
 
 
+def _may_moderate(request: Request) -> bool:
+    """Whether the visitor may moderate the study whose explanations they read."""
+    return getattr(request.state, "level", Level.NONE) >= Level.MODERATE
+
+
+def _may_own(request: Request) -> bool:
+    """Whether the visitor may do all with the study whose explanations they read."""
+    return getattr(request.state, "level", Level.NONE) >= Level.OWN
+
+
 @cache
 def static_url(path: str) -> str:
     """The address of a static file, `/static/css/base.css` say, with a hash of its content: a
@@ -101,6 +112,12 @@ def percent(value: float) -> str:
     if 99.95 <= value < 100:
         return "> 99.9\u202f%"
     return f"{value:.1f}".removesuffix(".0") + "\u202f%"
+
+
+def signed(value: float) -> str:
+    """A change with its sign and two digits: +0.03, −0.10, 0.00."""
+    text = f"{abs(value):.2f}"
+    return text if float(text) == 0 else ("+" if value > 0 else "\u2212") + text
 
 
 def duration(seconds: float) -> str:
@@ -129,12 +146,18 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        plain_name=plain_name, percent=percent, duration=duration, counted=counted
+        plain_name=plain_name,
+        percent=percent,
+        signed=signed,
+        duration=duration,
+        counted=counted,
     )
     environment.globals.update(
         static_url=static_url,
         visitor=_visitor,
         maybe_signed_in=_maybe_signed_in,
+        may_moderate=_may_moderate,
+        may_own=_may_own,
         stylesheets=_stylesheets(),
         reveal_percents=rules.REVEAL_PERCENTS,
         guess_points=rules.GUESS_POINTS,

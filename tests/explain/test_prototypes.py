@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.explain import explain_image
-from app.explain.prototypes import find_prototypes
+from app.explain.prototypes import cluster_peaks, find_prototypes
 from app.explain.responses import layer_responses
 
 WEIGHTS = np.array([30.0, 50.0, 10.0, 10.0])
@@ -81,3 +81,13 @@ def test_of_an_explanations_cluster(small_network, drawn_picture):
     # What is shown of the picture itself is its cluster map, in the layer's own unit.
     scaled = (own.map - own.map.min()) / np.ptp(own.map)
     np.testing.assert_allclose(scaled, layer.clusters[0].map, atol=1e-4)
+
+
+def test_many_clusters_peaks_are_those_of_their_prototypes() -> None:
+    rng = np.random.default_rng(0)
+    activations = rng.random((6, 4, 4))
+    clusters = [((0, 2), rng.random(6)), ((1, 3, 5), rng.random(6))]
+    peaks = cluster_peaks(clusters, activations)
+    for peak, (channels, weights) in zip(peaks, clusters, strict=True):
+        (found,) = find_prototypes(channels, weights, [activations])
+        assert peak == pytest.approx(found.peak)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from app.explain import LayerError
-from app.explain.responses import layer_responses
+from app.explain.responses import layer_responses, picture_responses
 
 from .toys import IMAGE, Toy
 
@@ -44,3 +44,13 @@ def test_no_picture_and_no_such_layer_are_refused():
         layer_responses(Toy(), [], layer="relu")
     with pytest.raises(LayerError, match="no module named 'relo'; near names: relu"):
         layer_responses(Toy(), [IMAGE], layer="relo")
+
+
+def test_several_layers_in_one_pass_answer_as_each_alone(small_network, drawn_picture):
+    layers = ["layer4.1", "layer2.0"]
+    together = picture_responses(small_network, drawn_picture, layers=layers, target="sun")
+
+    for layer in layers:
+        alone = layer_responses(small_network, [drawn_picture], layer=layer, target="sun")
+        np.testing.assert_array_equal(together[layer][0], alone.activations[0])
+        np.testing.assert_allclose(together[layer][1], alone.gradients[0], rtol=1e-5, atol=1e-9)

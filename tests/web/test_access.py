@@ -16,8 +16,8 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from app.infra.storage import Storage
-from app.models import Account, Image, Study
-from app.services import access, accounts, drafts, rounds
+from app.models import Account, Concept, Image, Study
+from app.services import access, accounts, drafts, rounds, sharing
 from app.web import studies
 from app.web.templating import STATIC_FOLDERS
 from tests.factories import make_account, make_image, make_study, maps_of
@@ -87,6 +87,21 @@ TABLE = {
     "GET /studio/{slug}/members": OWN,
     "POST /studio/{slug}/members": OWN,
     "POST /studio/{slug}/members/{account_id}/remove": OWN,
+    "GET /studio/{slug}/classes/{class_id}": VIEW,
+    "GET /studio/{slug}/classes/{class_id}/data.json": VIEW,
+    "GET /studio/{slug}/classes/{class_id}/data.csv": VIEW,
+    "POST /studio/{slug}/classes/{class_id}/measure": MODERATE,
+    "GET /studio/{slug}/classes/{class_id}/measurement": VIEW,
+    "GET /studio/{slug}/concepts/{concept_id}": VIEW,
+    "POST /studio/{slug}/concepts/{concept_id}/mark": MODERATE,
+    "GET /studio/{slug}/network": VIEW,
+    "GET /studio/{slug}/network/data.csv": VIEW,
+    "GET /compare": VIEW,
+    "GET /search": VIEW,
+    "GET /studio/{slug}/shares": OWN,
+    "POST /studio/{slug}/shares": OWN,
+    "POST /studio/{slug}/shares/{link_id}/revoke": OWN,
+    "GET /shared/{token}": EVERYBODY,
     "GET /drafts/new": MAKER,
     "POST /drafts/new": MAKER,
     "GET /drafts/{draft_id}": OWN_DRAFT,
@@ -109,6 +124,8 @@ TABLE = {
     "POST /drafts/{draft_id}/finish": OWN_DRAFT,
     "GET /images/{image_id}/view.jpg": VIEW,
     "GET /explanations/{image_id}": VIEW,
+    "GET /explanations/{image_id}/data.json": VIEW,
+    "GET /explanations/{image_id}/data.csv": VIEW,
     "GET /explanations/{image_id}/maps/{map_ids}.jpg": VIEW,
     "GET /explanations/{image_id}/maps/{map_ids}/region-{reveal_index}.jpg": VIEW,
     "GET /sign-up": EVERYBODY,
@@ -147,6 +164,9 @@ TABLE = {
 FORMS = {
     "POST /rounds/{round_id}/reveal": {"from_step": "0"},
     "POST /studio/{slug}/members": {"role": "viewer", "name": "bystander"},
+    "POST /studio/{slug}/classes/{class_id}/measure": {"players": "people"},
+    "POST /studio/{slug}/concepts/{concept_id}/mark": {"part": "unsaid"},
+    "POST /studio/{slug}/shares": {"address": "/studio/x/network", "days": "30"},
     "POST /account/erase": {"words": "keep"},
     "POST /admin/users/{account_id}/role": {"role": "player"},
     "POST /admin/users/{account_id}/erase": {"words": "keep"},
@@ -160,6 +180,7 @@ BODIES: dict[str, dict[str, object]] = {
 QUERIES = {
     "GET /rounds/{round_id}/picture": {"step": "0"},
     "GET /api/v1/rounds/{round_id}/picture": {"step": "0"},
+    "GET /studio/{slug}/classes/{class_id}/measurement": {"players": "people"},
 }
 
 
@@ -219,6 +240,11 @@ def ask(session: Session, client: TestClient, site: Site, route: str) -> Respons
     token = accounts.make_link(session, site.bystander, purpose=purpose, email=email)
     owner = site.people["owner"]
     assert owner is not None
+    concept = Concept(class_id=site.study.classes[0].id, name=f"sail {uuid4().hex}")
+    session.add(concept)
+    if "shared" in path:
+        address = f"/studio/{site.study.slug}/network"
+        _, token = sharing.create(session, site.study, address=address, days=30)
     draft = drafts.create(session, name=f"Draft {uuid4().hex}", owner=owner)
     session.commit()
     address = path.format(
@@ -233,6 +259,9 @@ def ask(session: Session, client: TestClient, site: Site, route: str) -> Respons
         sign_in_id=uuid4(),
         token=site.study.invite_token if "join" in path else token,
         draft_id=draft.id,
+        class_id=site.study.classes[0].id,
+        concept_id=concept.id,
+        link_id=1,
         file_id=uuid4(),
         name="view",
     )

@@ -1,15 +1,28 @@
 """The local explanation page."""
 
+import csv
+import json
 import re
 from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.infra.storage import Storage
-from app.models import ClusterMap, Concept, ConceptScore, Image, Player, Round, Study
+from app.models import (
+    ClusterMap,
+    Concept,
+    ConceptMark,
+    ConceptScore,
+    Image,
+    MapPrototype,
+    Player,
+    Round,
+    Study,
+)
 from app.services import labels, players, rounds
 from tests.factories import make_image, make_player, maps_of, spot_map
 from tests.services.test_labels import EMBED
@@ -69,9 +82,9 @@ def test_layers_stand_in_order_with_their_maps_by_weight(
     researcher: TestClient, maps: list[ClusterMap]
 ) -> None:
     page = researcher.get(f"/explanations/{maps[0].image_id}").text
-    places = [page.index('id="layer-1"'), page.index(f"/maps/{maps[0].id}.jpg")]
+    places = [page.index('id="layer-1"'), page.index(f'id="map-{maps[0].id}"')]
     places += [page.index('id="layer-2"')]
-    places += [page.index(f"/maps/{m.id}.jpg") for m in maps[1:]]
+    places += [page.index(f'id="map-{m.id}"') for m in maps[1:]]
     assert places == sorted(places)
 
 
@@ -104,6 +117,74 @@ def test_full_merge_shows_each_layer_as_one_map(
     page = researcher.get(f"/explanations/{maps[0].image_id}?merge=all").text
     assert page.count("<article") == 2
     assert f"/maps/{maps[1].id},{maps[2].id}.jpg" in page
+
+
+def test_the_river_has_a_block_for_each_map_that_leads_to_its_details(
+    researcher: TestClient, maps: list[ClusterMap]
+) -> None:
+    page = researcher.get(f"/explanations/{maps[0].image_id}").text
+    assert re.findall(r'<a class="river__block" href="#map-([^"]*)"', page) == [
+        str(m.id) for m in maps
+    ]
+    assert "style=" not in page
+
+
+def test_the_summary_says_only_what_players_agree_on(
+    researcher: TestClient, maps: list[ClusterMap]
+) -> None:
+    """Layer 2: "sail" has 40 × 2.7 / 2.95 + 20 of 60, which is 94 %; layer 1 has no words."""
+    said = text_of(researcher.get(f"/explanations/{maps[0].image_id}").text)
+    assert "In layer 1 no word that players agree on led." in said
+    assert "94 % of the evidence was sail" in said, said[300:900]
+
+
+def test_what_one_player_said_once_is_in_no_summary(
+    researcher: TestClient, session: Session, maps: list[ClusterMap]
+) -> None:
+    for score in session.scalars(select(ConceptScore)):
+        score.n_given = 1
+    session.commit()
+    said = text_of(researcher.get(f"/explanations/{maps[0].image_id}").text)
+    assert "No word that two players agree on carries a quarter" in said
+    assert "of the evidence was" not in said
+
+
+def test_the_summary_warns_of_what_is_no_part_of_the_class(
+    researcher: TestClient, session: Session, maps: list[ClusterMap]
+) -> None:
+    sail = session.scalars(select(Concept).where(Concept.name == "sail")).one()
+    session.add(ConceptMark(concept_id=sail.id, is_part=False))
+    session.commit()
+    said = text_of(researcher.get(f"/explanations/{maps[0].image_id}").text)
+    assert "Sail is no part of “boat” : see what the network does without it" in said
+
+
+def test_opened_a_map_says_who_agreed_and_what_else_drives_its_channels(
+    researcher: TestClient, session: Session, maps: list[ClusterMap], image: Image
+) -> None:
+    session.add(MapPrototype(cluster_map_id=maps[1].id, image_id=image.id, rank=0, peak=87.4))
+    session.commit()
+    page = researcher.get(f"/explanations/{maps[0].image_id}").text
+    assert "sail 2.70 3 of 1" in text_of(page)
+    assert f'<a href="/explanations/{image.id}"' in page
+    assert "87 %" in text_of(page)
+    assert text_of(page).count("Not computed yet: measuring the class finds them.") == 2
+
+
+def test_the_data_hold_every_concept_of_every_map(
+    researcher: TestClient, maps: list[ClusterMap]
+) -> None:
+    base = f"/explanations/{maps[0].image_id}"
+    rows = list(csv.DictReader(researcher.get(f"{base}/data.csv").text.splitlines()))
+    assert [(r["layer"], r["map"], r["concept"], r["score"]) for r in rows] == [
+        ("1", "1", "", ""),
+        ("2", "1", "sail", "2.7"),
+        ("2", "1", "sea", "0.25"),
+        ("2", "2", "sail", "1.0"),
+    ]
+    content = json.loads(researcher.get(f"{base}/data.json?merge=all").text)
+    assert [len(layer["groups"]) for layer in content["layers"]] == [1, 1]
+    assert content["layers"][1]["groups"][0]["weight"] == 60.0
 
 
 def test_a_layer_without_evidence_says_so(
@@ -224,12 +305,14 @@ class TestWhoseWords:
         self, researcher: TestClient, image: Image
     ) -> None:
         page = researcher.get(f"/explanations/{image.id}?merge=all&players=simulated").text
-        links = re.findall(rf'href="/explanations/{image.id}([^"]*)"', page)
+        links = re.findall(rf'<a href="/explanations/{image.id}([^"]*)"', page)
         assert links == [
             "?players=simulated",
             "?merge=labels&amp;players=simulated",
             "?merge=all&amp;players=simulated",
             "?merge=all&amp;players=people",
+            "/data.csv?merge=all&amp;players=simulated",
+            "/data.json?merge=all&amp;players=simulated",
         ]
 
     def test_other_players_do_not_exist(self, researcher: TestClient, image: Image) -> None:
