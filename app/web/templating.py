@@ -134,6 +134,7 @@ def _environment() -> Environment:
     environment.globals.update(
         static_url=static_url,
         visitor=_visitor,
+        in_studio=lambda request: bool((who := _visitor(request)) and who.in_studio),
         maybe_signed_in=_maybe_signed_in,
         stylesheets=_stylesheets(),
         reveal_percents=rules.REVEAL_PERCENTS,
