@@ -24,8 +24,9 @@ def is_password(password: str, hashed: str | None) -> bool:
     """Whether this is the password that was hashed. Without a hash it is not, after as long a time:
     how long an answer takes must not tell whether there is such an account."""
     with _hashing:
+        nobodys = _nobodys_hash()  # whoever comes first waits for it, not the first nobody
         try:
-            return _hasher.verify(hashed or _nobodys_hash(), password) and hashed is not None
+            return _hasher.verify(hashed or nobodys, password) and hashed is not None
         except (VerificationError, InvalidHashError):
             return False
 

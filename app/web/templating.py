@@ -155,6 +155,7 @@ def _environment() -> Environment:
     environment.globals.update(
         static_url=static_url,
         visitor=_visitor,
+        in_studio=lambda request: bool((who := _visitor(request)) and who.in_studio),
         maybe_signed_in=_maybe_signed_in,
         may_moderate=_may_moderate,
         may_own=_may_own,
