@@ -10,6 +10,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 8, 12, 30
 _PLOT_WIDTH: Final = WIDTH - _LEFT - _RIGHT
 _PLOT_HEIGHT: Final = HEIGHT - _TOP - _BOTTOM
 _N_LABELS_X: Final = 4
+_N_ALL_LABELS_X: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +145,8 @@ def _axis(largest: float, top: float | None = None) -> tuple[float, list[Tick]]:
 
 
 def _labels_x(labels: Sequence[str]) -> list[Tick]:
-    """A few of the labels, evenly spaced, the last one among them."""
+    """The labels where there are few, else some, evenly spaced, the last one among them."""
     slot = _PLOT_WIDTH / max(1, len(labels))
-    every = max(1, -(-len(labels) // _N_LABELS_X))
+    every = 1 if len(labels) <= _N_ALL_LABELS_X else -(-len(labels) // _N_LABELS_X)
     shown = range(len(labels) - 1, -1, -every)
     return [Tick(_LEFT + (i + 0.5) * slot, labels[i]) for i in sorted(shown)]

@@ -14,7 +14,7 @@ from app.services import overview
 from app.services.overview import Overview
 from app.web.charts import HEIGHT, WIDTH, Chart, bar_chart, line_chart
 from app.web.deps import SessionDep, SignsDep, ViewedStudyDep
-from app.web.templating import render_part
+from app.web.templating import counted, render_part
 
 router = APIRouter(prefix="/studio/{slug}/overview", default_response_class=Response)
 
@@ -84,7 +84,7 @@ def _charts(study: Study, found: Overview) -> list[Chart]:
             step=step,
             labels=times,
             values=found.n_rounds,
-            summary=f"{sum(found.n_rounds):,} rounds in the time shown.",
+            summary=f"{counted(sum(found.n_rounds), 'round')} in the time shown.",
         ),
         bar_chart(
             "players",

@@ -67,7 +67,8 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def name_and_network(page: Page, site: Site, toy_network: Path, shoot: Shoot) -> None:
-    page.goto(site.studio_link)
+    site.enter_studio(page)
+    page.goto(f"{site.address}/studio")
     page.get_by_role("link", name="New study").click()
     page.get_by_label("Name of the study").fill("Drawn things")
     shoot(page, "1-name")
@@ -207,7 +208,8 @@ def test_every_step_of_the_wizard_works_without_javascript_and_on_a_phone(
     )
     context.set_default_timeout(30_000)
     page = context.new_page()
-    page.goto(site.studio_link)
+    site.enter_studio(page)
+    page.goto(f"{site.address}/studio")
     page.get_by_role("link", name="New study").click()
     page.get_by_label("Name of the study").fill("Plain")
     page.get_by_role("button", name="Begin").click()
@@ -239,7 +241,8 @@ def look_again(page: Page, link: str) -> None:
 def test_every_page_of_the_wizard_is_accessible_in_the_dark(site: Site, chromium: Browser) -> None:
     context = chromium.new_context(color_scheme="dark", viewport={"width": 360, "height": 740})
     page = context.new_page()
-    page.goto(site.studio_link)
+    site.enter_studio(page)
+    page.goto(f"{site.address}/studio")
     page.goto(f"{site.address}/drafts/new")
     assert_accessible(page)
     page.get_by_label("Name of the study").fill("Dark")

@@ -54,6 +54,10 @@ def test_an_axis_of_percent_ends_at_100() -> None:
     assert [tick.label for tick in line([3.0], top=100).ticks_y] == ["0", "50", "100"]
 
 
+def test_few_labels_are_all_written() -> None:
+    assert [tick.label for tick in bars([0] * 6).ticks_x] == ["0", "1", "2", "3", "4", "5"]
+
+
 def test_the_last_label_is_always_written() -> None:
     assert bars([0] * 48).ticks_x[-1].label == "47"
     assert len(bars([0] * 48).ticks_x) <= 4
