@@ -1,23 +1,28 @@
 """The command line: `layerplay --help`."""
 
 import os
+import shutil
 import sys
 import time
 from collections import Counter
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
 from app.concepts import TypedLabel, get_recipe, load_embedder
 from app.demo import run_demo
 from app.formats import from_jsonl, to_jsonl, write_whole
+from app.formats.packing import FileToWrite, write_file, write_folder, write_zip
+from app.infra.db import reading
 from app.infra.errors import AppError, InvalidInputError
 from app.infra.settings import get_settings
 from app.infra.workers import worker_running
 from app.installation import Installation, create_from_folder, installation
-from app.services import exports, labels, studies
+from app.services import export_files, exports, labels, studies
+from app.services.exports import Content, ExportSpec, FileFormat, Selection
 from app.services.simulation import Simulation
 from app.terminal import console, progress_bar, watch_computing
 
@@ -359,28 +364,100 @@ def _map_id(row: dict[str, Any]) -> str | None:
 @app.command()
 def export(
     name: Annotated[str, typer.Argument(help="The study's name.")],
-    file_format: Annotated[str, typer.Option("--format", help="jsonl.")] = "jsonl",
-    out: Annotated[Path | None, typer.Option(help="File to write; else standard output.")] = None,
+    file_format: Annotated[
+        str, typer.Option("--format", help="jsonl, csv, parquet, coco or huggingface.")
+    ] = "jsonl",
+    content: Annotated[
+        str, typer.Option(help="labels, concepts or both; coco holds concepts.")
+    ] = "labels",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="File, else standard output. For several files a folder, or NAME.zip."),
+    ] = None,
+    classes: Annotated[
+        list[str] | None, typer.Option("--class", help="This image class only; may be repeated.")
+    ] = None,
+    layers: Annotated[
+        list[str] | None, typer.Option("--layer", help="This layer only; may be repeated.")
+    ] = None,
+    given_from: Annotated[
+        datetime | None, typer.Option("--from", help="First day (UTC).", formats=["%Y-%m-%d"])
+    ] = None,
+    given_until: Annotated[
+        datetime | None, typer.Option("--until", help="Last day (UTC).", formats=["%Y-%m-%d"])
+    ] = None,
+    agreement: Annotated[
+        int, typer.Option(min=0, help="Only concepts that so many players gave on a map.")
+    ] = 0,
     players: Annotated[LabelsOf, typer.Option(help="Whose labels.")] = LabelsOf.PEOPLE,
     practice: Annotated[bool, typer.Option(help="Those of practice rounds, too.")] = False,
+    reveal: Annotated[
+        int | None,
+        typer.Option(help="Step 0 to 5 whose lit pixels are COCO regions. Default: where named."),
+    ] = None,
+    licence: Annotated[
+        str | None, typer.Option(help="Of the data, such as cc-by-4.0. Default: the setting's.")
+    ] = None,
 ) -> None:
-    """Export a study's labels, one row per label, players under pseudonyms."""
-    if file_format != "jsonl":
-        raise InvalidInputError(f"There is no format “{file_format}”. Choose jsonl.")
-    with installation() as inst, inst.transaction() as session:
-        study = studies.find(session, name)
-        rows = exports.label_rows(
-            session,
-            study=study,
-            secret=inst.settings.secret(),
+    """Export a study's labels and concepts, players under pseudonyms."""
+    settings = get_settings()
+    spec = ExportSpec(
+        file_format=cast(FileFormat, file_format),
+        content=cast(Content, content),
+        selection=Selection(
+            classes=tuple(classes or ()),
+            layers=tuple(layers or ()),
+            given_from=given_from.date() if given_from else None,
+            given_until=given_until.date() if given_until else None,
+            min_agreement=agreement,
             players=players.value,
             practice=practice,
-        )
-        if out is None:
-            sys.stdout.writelines(to_jsonl(rows))
-            return
-        write_whole(out, to_jsonl(rows))
+        ),
+        reveal_index=reveal,
+        licence=licence or settings.data_licence,
+    )
+    with installation() as inst, reading(inst.factory) as session:
+        study = studies.find(session, name)
+        exports.check(study, spec.selection)
+        n_rows = sum(exports.count_rows(session, study=study, spec=spec).values())
+        with progress_bar() as bar:
+            task = bar.add_task("Exporting", total=n_rows)
+            _write_files(
+                export_files.files(
+                    session,
+                    inst.storage,
+                    study=study,
+                    secret=settings.secret(),
+                    spec=spec,
+                    on_row=lambda: bar.advance(task),
+                ),
+                out,
+            )
+    if out is not None:
         console.print(f"written: {out}")
+
+
+def _write_files(files: list[FileToWrite], out: Path | None) -> None:
+    """Write files to where the command's user wants them, whole or not at all."""
+    if out is None:
+        if len(files) > 1:
+            raise InvalidInputError("This makes several files: name a folder or NAME.zip by --out.")
+        write_file(sys.stdout.buffer, files[0])
+        return
+    partial = out.with_name(out.name + ".part")
+    if len(files) > 1 and out.suffix != ".zip":
+        if out.exists():
+            raise InvalidInputError(f"{out} is there already. Name a new folder, or NAME.zip.")
+        if partial.exists():
+            shutil.rmtree(partial)
+        write_folder(partial, files)
+    else:
+        with partial.open("wb") as file:
+            if len(files) > 1:
+                write_zip(file, files)
+            else:
+                write_file(file, files[0])
+    partial.replace(out)
 
 
 @app.command("migrate")

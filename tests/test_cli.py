@@ -1,6 +1,7 @@
 """The command line as a person types it: what it writes, what it says, its exit status."""
 
 import json
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -300,7 +301,10 @@ class TestExport:
         self, layerplay: Layerplay, home: Path
     ) -> None:
         answer = layerplay("export", "Mine", "--format", "xml")
-        assert (answer.status, answer.err) == (1, "There is no format “xml”. Choose jsonl.")
+        assert (answer.status, answer.err) == (
+            1,
+            "There is no format “xml”. Choose one of jsonl, csv, parquet, coco, huggingface.",
+        )
 
     def test_a_study_without_labels_gives_an_empty_file(
         self,
@@ -317,6 +321,60 @@ class TestExport:
         out = tmp_path / "labels.jsonl"
         assert layerplay("export", "Mine", "--out", out).status == 0
         assert out.read_text() == ""
+
+    def test_several_files_make_a_folder_or_a_zip(
+        self,
+        layerplay: Layerplay,
+        home: Path,
+        drawn_photos: Path,
+        toy_network: Path,
+        tmp_path: Path,
+    ) -> None:
+        layerplay(
+            *("study", "create", "Mine", "--photos", drawn_photos, "--network", toy_network),
+            "--no-wait",
+        )
+        wanted = ("export", "Mine", "--format", "csv", "--content", "both")
+        answer = layerplay(*wanted)
+        assert (answer.status, answer.out) == (1, "")
+        assert "name a folder or NAME.zip by --out" in answer.err
+        assert layerplay(*wanted, "--out", tmp_path / "data").status == 0
+        assert {file.name for file in (tmp_path / "data").iterdir()} == {
+            "labels.csv",
+            "concepts.csv",
+        }
+        assert layerplay(*wanted, "--out", tmp_path / "data.zip").status == 0
+        with zipfile.ZipFile(tmp_path / "data.zip") as archive:
+            assert archive.namelist() == ["labels.csv", "concepts.csv"]
+        answer = layerplay(*wanted, "--out", tmp_path / "data")
+        assert (answer.status, "is there already" in answer.err) == (1, True)
+
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            (["--class", "kite"], "There is no class “kite”. Choose one of boat, flower, house."),
+            (["--layer", "conv9"], "There is no layer “conv9”."),
+            (["--from", "2026-03-02", "--until", "2026-03-01"], "The first day is after"),
+            (["--reveal", "6"], "The step is a number from 0 to 5."),
+            (["--licence", " " * 101], "A licence is a name"),
+        ],
+    )
+    def test_what_a_study_has_not_is_named(
+        self,
+        layerplay: Layerplay,
+        home: Path,
+        drawn_photos: Path,
+        toy_network: Path,
+        options: list[str],
+        said: str,
+    ) -> None:
+        layerplay(
+            *("study", "create", "Mine", "--photos", drawn_photos, "--network", toy_network),
+            "--no-wait",
+        )
+        answer = layerplay("export", "Mine", *options)
+        assert answer.status == 1
+        assert said in answer.err
 
 
 @pytest.fixture

@@ -40,6 +40,20 @@ def transaction(factory: sessionmaker[Session], sender: JobSender) -> Iterator[S
         send_jobs(session, sender)
 
 
+@contextmanager
+def reading(factory: sessionmaker[Session]) -> Iterator[Session]:
+    """A session that only reads, and sees the database as it is at its first query, however long
+    it reads and whatever others commit meanwhile."""
+    with factory() as session:
+        session.connection(
+            execution_options={
+                "isolation_level": "REPEATABLE READ",
+                "postgresql_readonly": True,
+            }
+        )
+        yield session
+
+
 def migrate(url: str) -> None:
     """Bring the schema up to date by running every migration that has not run yet."""
     config = Config()

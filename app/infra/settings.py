@@ -49,6 +49,10 @@ class Settings(BaseSettings):
         "layerplay",
         description="How labels become concepts: our recipe, or that of Bianchi et al. 2024.",
     )
+    data_licence: str = Field(
+        "unknown",
+        description="Licence of exported data, such as cc-by-4.0; an export may name its own.",
+    )
     max_picture_mb: int = Field(30, ge=1, description="Largest picture file taken, in megabytes.")
 
     @property
