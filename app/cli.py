@@ -5,7 +5,7 @@ import shutil
 import sys
 import time
 from collections import Counter
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -21,7 +21,7 @@ from app.infra.errors import AppError, InvalidInputError
 from app.infra.settings import get_settings
 from app.infra.workers import worker_running
 from app.installation import Installation, create_from_folder, installation
-from app.services import export_files, exports, labels, studies
+from app.services import export_files, exports, labels, snapshots, studies
 from app.services.exports import Content, ExportSpec, FileFormat, Selection
 from app.services.simulation import Simulation
 from app.terminal import console, progress_bar, watch_computing
@@ -33,6 +33,11 @@ app = typer.Typer(
 )
 study_app = typer.Typer(help="Make studies and watch them compute.", no_args_is_help=True)
 app.add_typer(study_app, name="study")
+snapshot_app = typer.Typer(
+    help="A study's data as it is now: numbered, with checksums, never to change.",
+    no_args_is_help=True,
+)
+app.add_typer(snapshot_app, name="snapshot")
 labels_app = typer.Typer(help="Labels in files of your own.", no_args_is_help=True)
 app.add_typer(labels_app, name="labels")
 
@@ -458,6 +463,64 @@ def _write_files(files: list[FileToWrite], out: Path | None) -> None:
             else:
                 write_file(file, files[0])
     partial.replace(out)
+
+
+@snapshot_app.command("create")
+def snapshot_create(
+    name: Annotated[str, typer.Argument(help="The study's name.")],
+    licence: Annotated[
+        str | None, typer.Option(help="Of the data, such as cc-by-4.0. Default: the setting's.")
+    ] = None,
+) -> None:
+    """Make a snapshot, unless the last one holds the same data; prints its number and SHA-256."""
+    settings = get_settings()
+    with installation() as inst:
+        with inst.transaction() as session:
+            slug = studies.find(session, name).slug
+        prepared = snapshots.prepare(
+            inst.factory,
+            inst.storage,
+            study_slug=slug,
+            secret=settings.secret(),
+            licence=licence or settings.data_licence,
+        )
+        with inst.transaction() as session:
+            snapshot, is_new = snapshots.number(session, prepared)
+    if not is_new:
+        console.print(f"nothing has changed since snapshot {snapshot.number}")
+    print(f"{snapshot.number}\t{snapshot.sha256}")
+
+
+@snapshot_app.command("list")
+def snapshot_list(name: Annotated[str, typer.Argument(help="The study's name.")]) -> None:
+    """A study's snapshots: number, moment, bytes, SHA-256, file."""
+    with installation() as inst, inst.transaction() as session:
+        for one in snapshots.of_study(session, studies.find(session, name)):
+            made_at = one.created_at.astimezone(UTC).isoformat(timespec="seconds")
+            path = inst.storage.path(one.file_key)
+            print(f"{one.number}\t{made_at}\t{one.size_bytes}\t{one.sha256}\t{path}")
+
+
+@snapshot_app.command("verify")
+def snapshot_verify(
+    name: Annotated[str, typer.Argument(help="The study's name.")],
+    number: Annotated[int | None, typer.Argument(help="Of one snapshot. Default: all.")] = None,
+) -> None:
+    """Compare snapshots in storage with the checksums that the database has of them."""
+    n_wrong = 0
+    with installation() as inst, inst.transaction() as session:
+        study = studies.find(session, name)
+        chosen = (
+            snapshots.of_study(session, study)
+            if number is None
+            else [snapshots.get(session, study, number)]
+        )
+        for snapshot in chosen:
+            wrong = snapshots.verify(inst.storage, snapshot)
+            n_wrong += bool(wrong)
+            console.print(f"snapshot {snapshot.number}: {' '.join(wrong) or 'as it was made'}")
+    if n_wrong:
+        raise typer.Exit(1)
 
 
 @app.command("migrate")

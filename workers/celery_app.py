@@ -9,7 +9,7 @@ from app.infra.settings import get_settings
 celery_app = Celery(
     "layerplay",
     broker=get_settings().redis_url,
-    include=["workers.explanations", "workers.labels", "workers.upkeep"],
+    include=["workers.explanations", "workers.exports", "workers.labels", "workers.upkeep"],
 )
 celery_app.conf.update(
     BROKER_SETTINGS,

@@ -4,7 +4,7 @@ import redis
 
 from app.infra.queue import enqueue
 from app.infra.settings import get_settings
-from app.services import labels, studies
+from app.services import export_jobs, labels, studies
 from workers.celery_app import celery_app
 from workers.context import task_transaction
 
@@ -24,6 +24,9 @@ def ask_again() -> None:
             for simulated in (False, True):
                 for class_id in labels.classes_with_new_labels(session, simulated=simulated):
                     enqueue(session, "labels.group_class", class_id=class_id, simulated=simulated)
+        if _is_empty("exports"):
+            for export_id in export_jobs.unfinished(session):
+                enqueue(session, "exports.write", export_id=str(export_id))
 
 
 def _is_empty(queue: str) -> bool:

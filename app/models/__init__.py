@@ -3,6 +3,7 @@
 from app.models.accounts import Player
 from app.models.base import Base
 from app.models.explanations import ClusterMap, KnownAnswer, LayerExplanation, LocalExplanation
+from app.models.exports import Export, Snapshot
 from app.models.labels import Concept, ConceptScore, Label
 from app.models.rounds import PointsEntry, Round
 from app.models.studies import Image, Layer, Network, Study, StudyClass
@@ -12,6 +13,7 @@ __all__ = [
     "ClusterMap",
     "Concept",
     "ConceptScore",
+    "Export",
     "Image",
     "KnownAnswer",
     "Label",
@@ -22,6 +24,7 @@ __all__ = [
     "Player",
     "PointsEntry",
     "Round",
+    "Snapshot",
     "Study",
     "StudyClass",
 ]
