@@ -16,12 +16,12 @@ from app.concepts import TypedLabel, get_recipe, load_embedder
 from app.demo import run_demo
 from app.formats import from_jsonl, to_jsonl, write_whole
 from app.formats.packing import FileToWrite, write_file, write_folder, write_zip
-from app.infra.db import reading
+from app.infra.db import reading, schema_revision
 from app.infra.errors import AppError, InvalidInputError
 from app.infra.settings import get_settings
 from app.infra.workers import worker_running
 from app.installation import Installation, create_from_folder, installation
-from app.services import export_files, exports, labels, snapshots, studies
+from app.services import backups, export_files, exports, labels, snapshots, studies
 from app.services.exports import Content, ExportSpec, FileFormat, Selection
 from app.services.simulation import Simulation
 from app.terminal import console, progress_bar, watch_computing
@@ -520,6 +520,65 @@ def snapshot_verify(
             n_wrong += bool(wrong)
             console.print(f"snapshot {snapshot.number}: {' '.join(wrong) or 'as it was made'}")
     if n_wrong:
+        raise typer.Exit(1)
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="The backup, such as layerplay.backup.")],
+) -> None:
+    """Write database and files to one file, while the game runs. Keep it safe: it holds all of it,
+    and the key of the pseudonyms when that lies in LAYERPLAY_HOME."""
+    settings = get_settings()
+    partial = file.with_name(file.name + ".part")
+    partial.unlink(missing_ok=True)
+    partial.touch(mode=0o600)
+    with installation() as inst, partial.open("wb") as out:
+        with inst.transaction() as session:
+            schema = schema_revision(session)
+        entries = backups.write(
+            out,
+            schema=schema,
+            database_url=inst.database_url,
+            storage=inst.storage,
+            secret=settings.secret(),
+            secret_file=settings.secret_file,
+        )
+        out.flush()
+        os.fsync(out.fileno())
+    # What was written is read once more, since nobody looks at a backup before it is needed.
+    backups.verify(partial)
+    partial.replace(file)
+    n_bytes = sum(entry.size_bytes for entry in entries)
+    console.print(f"written and verified: {file}, {len(entries)} files, {n_bytes / 1e6:.1f} MB")
+
+
+@app.command()
+def restore(file: Annotated[Path, typer.Argument(help="What layerplay backup wrote.")]) -> None:
+    """Bring a backup back into an empty installation, all of its checksums compared first."""
+    settings = get_settings()
+    found = backups.verify(file)
+    with installation() as inst:
+        with inst.transaction() as session:
+            backups.require_empty(session)
+        inst.engine.dispose()
+        backups.restore(
+            found,
+            database_url=inst.database_url,
+            storage=inst.storage,
+            secret_file=settings.secret_file,
+        )
+        with inst.transaction() as session:
+            missing = backups.missing_files(session, inst.storage)
+    console.print(f"restored: {len(found.names)} files, every checksum as it was")
+    if not found.has_key(settings.secret()):
+        console.print(
+            "[yellow]The key of this installation (LAYERPLAY_SECRET_KEY) is not the one that the "
+            "backup was made with: players get other pseudonyms, links other signatures.[/]"
+        )
+    if missing:
+        named = ", ".join(missing[:5])
+        console.print(f"[red]{len(missing)} files were missing from the backup: {named}[/]")
         raise typer.Exit(1)
 
 

@@ -377,6 +377,37 @@ class TestExport:
         assert said in answer.err
 
 
+class TestBackup:
+    def test_it_is_verified_private_and_restored_into_an_empty_installation_only(
+        self,
+        layerplay: Layerplay,
+        home: Path,
+        drawn_photos: Path,
+        toy_network: Path,
+        tmp_path: Path,
+    ) -> None:
+        layerplay(
+            *("study", "create", "Mine", "--photos", drawn_photos, "--network", toy_network),
+            "--no-wait",
+        )
+        file = tmp_path / "layerplay.backup"
+        answer = layerplay("backup", file)
+        assert answer.status == 0, answer.err
+        assert "written and verified" in answer.err
+        assert file.stat().st_mode & 0o777 == 0o600
+        answer = layerplay("restore", file)
+        assert answer.status == 1
+        assert "holds data already" in answer.err
+
+    def test_what_is_no_backup_is_said_so(
+        self, layerplay: Layerplay, home: Path, tmp_path: Path
+    ) -> None:
+        (tmp_path / "notes.txt").write_text("No backup.")
+        answer = layerplay("restore", tmp_path / "notes.txt")
+        assert answer.status == 1
+        assert "notes.txt is no backup" in answer.err
+
+
 @pytest.fixture
 def each_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli, "load_embedder", lambda _: EachItself())

@@ -59,6 +59,11 @@ class Settings(BaseSettings):
     def storage_path(self) -> Path:
         return self.storage_dir or self.home / "storage"
 
+    @property
+    def secret_file(self) -> Path | None:
+        """Where the installation's key lies; None when the environment holds it."""
+        return None if self.secret_key else self.home / "secret_key"
+
     def secret(self) -> bytes:
         """The installation's key. Made on first use, so that a demo needs no set-up."""
         if self.secret_key:

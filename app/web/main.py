@@ -18,7 +18,7 @@ from app.infra.errors import AppError
 from app.infra.queue import CelerySender
 from app.infra.settings import Settings, get_settings
 from app.infra.storage import Storage
-from app.web import errors, explanations, play, studies
+from app.web import errors, explanations, exports, play, studies
 from app.web.security import LimitBody, PlayerCookie, RefuseForeignPosts, SecurityHeaders
 from app.web.templating import STATIC_FOLDERS
 
@@ -48,7 +48,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.factory = session_factory(engine)
     app.state.sender = CelerySender(settings.redis_url)
     app.state.storage = Storage(settings.storage_path)
-    for module in (play, studies, explanations):
+    for module in (play, studies, explanations, exports):
         app.include_router(module.router)
     app.add_api_route("/healthz", healthz, methods=["GET"])
     app.add_api_route("/readyz", readyz, methods=["GET"])
