@@ -3,12 +3,13 @@ the database."""
 
 import io
 import json
+import tracemalloc
 import zipfile
 from collections.abc import Callable, Sequence
 from datetime import UTC, date
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import datasets
 import mlcroissant
@@ -18,19 +19,30 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image as Picture
 from pycocotools.coco import COCO
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session, joinedload
 
 from app import rules
 from app.explain.render import reveal_mask
-from app.formats.packing import digest, write_folder, write_zip
+from app.formats.packing import digest, write_file, write_folder, write_zip
 from app.formats.tables import CONCEPTS, IMAGES, LABELS
 from app.infra.security import keyed_digest
 from app.infra.storage import Storage
-from app.models import ClusterMap, Concept, ConceptScore, Image, Label, Round, Study, StudyClass
+from app.models import (
+    ClusterMap,
+    Concept,
+    ConceptScore,
+    Image,
+    Label,
+    Player,
+    Round,
+    Study,
+    StudyClass,
+)
 from app.services import export_files, studies
 from app.services.drawing import read_map
 from app.services.exports import ExportSpec, FileFormat, Selection
+from tests.many_labels import add_labels
 from tests.services.conftest import Game
 from tests.services.played import play_all_kinds
 
@@ -418,3 +430,45 @@ def test_each_row_written_is_told(session: Session, storage: Storage, game: Game
         "images": 2,
     }
     assert len(told) == sum(counts.values())
+
+
+class _Nowhere(io.RawIOBase):
+    """Takes what is written, and keeps none of it."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, piece: Any) -> int:
+        return len(piece)
+
+
+@pytest.mark.parametrize("file_format", ["jsonl", "csv"])
+def test_ten_times_the_labels_take_no_more_memory(
+    session: Session, storage: Storage, game: Game, file_format: FileFormat
+) -> None:
+    def peak_bytes() -> int:
+        made = export_files.files(
+            session,
+            storage,
+            study=study_of(session, game),
+            secret=SECRET,
+            spec=ExportSpec(file_format),
+        )
+        tracemalloc.start()
+        try:
+            entry = write_file(cast(IO[bytes], _Nowhere()), made[0])
+            sizes.append(entry.size_bytes)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    sizes: list[int] = []
+    add_labels(session, game.study, game.maps[0], game.cat, n_players=600)
+    few = peak_bytes()
+    session.execute(delete(Label))
+    session.execute(delete(Round))
+    session.execute(delete(Player))
+    add_labels(session, game.study, game.maps[0], game.cat, n_players=6000)
+    many = peak_bytes()
+    assert sizes[1] == pytest.approx(10 * sizes[0], rel=0.01)
+    assert many < few + 500_000

@@ -63,7 +63,7 @@ def test_a_researcher_takes_the_data_out(
         page.wait_for_timeout(500)
         page.reload()
     expect(snapshot).to_be_visible()
-    page.get_by_text("What made it").click()
+    page.get_by_text("What made it", exact=True).click()
     shoot(page, "3-written")
     page.set_viewport_size({"width": 360, "height": 740})
     shoot(page, "4-phone")
