@@ -377,6 +377,35 @@ class TestExport:
         assert said in answer.err
 
 
+class TestSnapshot:
+    def test_one_is_made_listed_and_verified(
+        self,
+        layerplay: Layerplay,
+        home: Path,
+        drawn_photos: Path,
+        toy_network: Path,
+    ) -> None:
+        layerplay(
+            *("study", "create", "Mine", "--photos", drawn_photos, "--network", toy_network),
+            "--no-wait",
+        )
+        made = layerplay("snapshot", "create", "Mine", "--licence", "cc0-1.0")
+        number, sha256 = made.out.split()
+        assert (made.status, number) == (0, "1")
+        again = layerplay("snapshot", "create", "Mine", "--licence", "cc0-1.0")
+        assert again.out == made.out
+        assert "nothing has changed since snapshot 1" in again.err
+        (line,) = layerplay("snapshot", "list", "Mine").out.splitlines()
+        assert sha256 in line
+        path = Path(line.rpartition("\t")[2])
+        answer = layerplay("snapshot", "verify", "Mine")
+        assert (answer.status, "as it was made" in answer.err) == (0, True)
+        path.write_bytes(path.read_bytes()[:-1])
+        answer = layerplay("snapshot", "verify", "Mine", "1")
+        assert (answer.status, "The archive's SHA-256 is" in answer.err) == (1, True)
+        assert layerplay("snapshot", "verify", "Mine", "2").status == 1
+
+
 class TestBackup:
     def test_it_is_verified_private_and_restored_into_an_empty_installation_only(
         self,
