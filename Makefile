@@ -51,7 +51,7 @@ format: install ## Format the code and mend what can be mended
 
 bench: install ## Run every benchmark
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group bench
-	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+	@set -e; for file in benchmarks/*.py; do echo "== $$file"; PYTHONPATH=. $(BIN)/python "$$file"; done
 
 picturebook: install ## Draw the picture book and train its networks anew (under an hour)
 	@$(BIN)/python -m app.picturebook.training $(ARGS)

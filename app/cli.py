@@ -1,24 +1,38 @@
 """The command line: `layerplay --help`."""
 
 import os
+import shutil
 import sys
 import time
 from collections import Counter
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
 from app.concepts import TypedLabel, get_recipe, load_embedder
 from app.demo import run_demo
 from app.formats import from_jsonl, to_jsonl, write_whole
+from app.formats.packing import FileToWrite, write_file, write_folder, write_zip
+from app.infra.db import reading, schema_revision
 from app.infra.errors import AppError, InvalidInputError
 from app.infra.settings import get_settings
 from app.infra.workers import worker_running
 from app.installation import Installation, create_from_folder, installation
-from app.services import accounts, checks, exports, labels, studies
+from app.services import (
+    accounts,
+    backups,
+    checks,
+    export_files,
+    exports,
+    labels,
+    snapshots,
+    studies,
+)
 from app.services.accounts import Role
+from app.services.exports import Content, ExportSpec, FileFormat, Selection
 from app.services.simulation import Simulation
 from app.terminal import console, progress_bar, watch_computing
 
@@ -29,6 +43,11 @@ app = typer.Typer(
 )
 study_app = typer.Typer(help="Make studies and watch them compute.", no_args_is_help=True)
 app.add_typer(study_app, name="study")
+snapshot_app = typer.Typer(
+    help="A study's data as it is now: numbered, with checksums, never to change.",
+    no_args_is_help=True,
+)
+app.add_typer(snapshot_app, name="snapshot")
 labels_app = typer.Typer(help="Labels in files of your own.", no_args_is_help=True)
 app.add_typer(labels_app, name="labels")
 user_app = typer.Typer(help="People who can sign in.", no_args_is_help=True)
@@ -366,28 +385,217 @@ def _map_id(row: dict[str, Any]) -> str | None:
 @app.command()
 def export(
     name: Annotated[str, typer.Argument(help="The study's name.")],
-    file_format: Annotated[str, typer.Option("--format", help="jsonl.")] = "jsonl",
-    out: Annotated[Path | None, typer.Option(help="File to write; else standard output.")] = None,
+    file_format: Annotated[
+        str, typer.Option("--format", help="jsonl, csv, parquet, coco or huggingface.")
+    ] = "jsonl",
+    content: Annotated[
+        str, typer.Option(help="labels, concepts or both; coco holds concepts.")
+    ] = "labels",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="File, else standard output. For several files a folder, or NAME.zip."),
+    ] = None,
+    classes: Annotated[
+        list[str] | None, typer.Option("--class", help="This image class only; may be repeated.")
+    ] = None,
+    layers: Annotated[
+        list[str] | None, typer.Option("--layer", help="This layer only; may be repeated.")
+    ] = None,
+    given_from: Annotated[
+        datetime | None, typer.Option("--from", help="First day (UTC).", formats=["%Y-%m-%d"])
+    ] = None,
+    given_until: Annotated[
+        datetime | None, typer.Option("--until", help="Last day (UTC).", formats=["%Y-%m-%d"])
+    ] = None,
+    agreement: Annotated[
+        int, typer.Option(min=0, help="Only concepts that so many players gave on a map.")
+    ] = 0,
     players: Annotated[LabelsOf, typer.Option(help="Whose labels.")] = LabelsOf.PEOPLE,
     practice: Annotated[bool, typer.Option(help="Those of practice rounds, too.")] = False,
+    reveal: Annotated[
+        int | None,
+        typer.Option(help="Step 0 to 5 whose lit pixels are COCO regions. Default: where named."),
+    ] = None,
+    licence: Annotated[
+        str | None, typer.Option(help="Of the data, such as cc-by-4.0. Default: the setting's.")
+    ] = None,
 ) -> None:
-    """Export a study's labels, one row per label, players under pseudonyms."""
-    if file_format != "jsonl":
-        raise InvalidInputError(f"There is no format “{file_format}”. Choose jsonl.")
-    with installation() as inst, inst.transaction() as session:
-        study = studies.find(session, name)
-        rows = exports.label_rows(
-            session,
-            study=study,
-            secret=inst.settings.secret(),
+    """Export a study's labels and concepts, players under pseudonyms."""
+    settings = get_settings()
+    spec = ExportSpec(
+        file_format=cast(FileFormat, file_format),
+        content=cast(Content, content),
+        selection=Selection(
+            classes=tuple(classes or ()),
+            layers=tuple(layers or ()),
+            given_from=given_from.date() if given_from else None,
+            given_until=given_until.date() if given_until else None,
+            min_agreement=agreement,
             players=players.value,
             practice=practice,
-        )
-        if out is None:
-            sys.stdout.writelines(to_jsonl(rows))
-            return
-        write_whole(out, to_jsonl(rows))
+        ),
+        reveal_index=reveal,
+        licence=licence or settings.data_licence,
+    )
+    with installation() as inst, reading(inst.factory) as session:
+        study = studies.find(session, name)
+        exports.check(study, spec.selection)
+        n_rows = sum(exports.count_rows(session, study=study, spec=spec).values())
+        with progress_bar() as bar:
+            task = bar.add_task("Exporting", total=n_rows)
+            _write_files(
+                export_files.files(
+                    session,
+                    inst.storage,
+                    study=study,
+                    secret=settings.secret(),
+                    spec=spec,
+                    on_row=lambda: bar.advance(task),
+                ),
+                out,
+            )
+    if out is not None:
         console.print(f"written: {out}")
+
+
+def _write_files(files: list[FileToWrite], out: Path | None) -> None:
+    """Write files to where the command's user wants them, whole or not at all."""
+    if out is None:
+        if len(files) > 1:
+            raise InvalidInputError("This makes several files: name a folder or NAME.zip by --out.")
+        write_file(sys.stdout.buffer, files[0])
+        return
+    partial = out.with_name(out.name + ".part")
+    if len(files) > 1 and out.suffix != ".zip":
+        if out.exists():
+            raise InvalidInputError(f"{out} is there already. Name a new folder, or NAME.zip.")
+        if partial.exists():
+            shutil.rmtree(partial)
+        write_folder(partial, files)
+    else:
+        with partial.open("wb") as file:
+            if len(files) > 1:
+                write_zip(file, files)
+            else:
+                write_file(file, files[0])
+    partial.replace(out)
+
+
+@snapshot_app.command("create")
+def snapshot_create(
+    name: Annotated[str, typer.Argument(help="The study's name.")],
+    licence: Annotated[
+        str | None, typer.Option(help="Of the data, such as cc-by-4.0. Default: the setting's.")
+    ] = None,
+) -> None:
+    """Make a snapshot, unless the last one holds the same data; prints its number and SHA-256."""
+    settings = get_settings()
+    with installation() as inst:
+        with inst.transaction() as session:
+            slug = studies.find(session, name).slug
+        prepared = snapshots.prepare(
+            inst.factory,
+            inst.storage,
+            study_slug=slug,
+            secret=settings.secret(),
+            licence=licence or settings.data_licence,
+        )
+        with inst.transaction() as session:
+            snapshot, is_new = snapshots.number(session, prepared)
+    if not is_new:
+        console.print(f"nothing has changed since snapshot {snapshot.number}")
+    print(f"{snapshot.number}\t{snapshot.sha256}")
+
+
+@snapshot_app.command("list")
+def snapshot_list(name: Annotated[str, typer.Argument(help="The study's name.")]) -> None:
+    """A study's snapshots: number, moment, bytes, SHA-256, file."""
+    with installation() as inst, inst.transaction() as session:
+        for one in snapshots.of_study(session, studies.find(session, name)):
+            made_at = one.created_at.astimezone(UTC).isoformat(timespec="seconds")
+            path = inst.storage.path(one.file_key)
+            print(f"{one.number}\t{made_at}\t{one.size_bytes}\t{one.sha256}\t{path}")
+
+
+@snapshot_app.command("verify")
+def snapshot_verify(
+    name: Annotated[str, typer.Argument(help="The study's name.")],
+    number: Annotated[int | None, typer.Argument(help="Of one snapshot. Default: all.")] = None,
+) -> None:
+    """Compare snapshots in storage with the checksums that the database has of them."""
+    n_wrong = 0
+    with installation() as inst, inst.transaction() as session:
+        study = studies.find(session, name)
+        chosen = (
+            snapshots.of_study(session, study)
+            if number is None
+            else [snapshots.get(session, study, number)]
+        )
+        for snapshot in chosen:
+            wrong = snapshots.verify(inst.storage, snapshot)
+            n_wrong += bool(wrong)
+            console.print(f"snapshot {snapshot.number}: {' '.join(wrong) or 'as it was made'}")
+    if n_wrong:
+        raise typer.Exit(1)
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="The backup, such as layerplay.backup.")],
+) -> None:
+    """Write database and files to one file, while the game runs. Keep it safe: it holds all of it,
+    and the key of the pseudonyms when that lies in LAYERPLAY_HOME."""
+    settings = get_settings()
+    partial = file.with_name(file.name + ".part")
+    partial.unlink(missing_ok=True)
+    partial.touch(mode=0o600)
+    with installation() as inst, partial.open("wb") as out:
+        with inst.transaction() as session:
+            schema = schema_revision(session)
+        entries = backups.write(
+            out,
+            schema=schema,
+            database_url=inst.database_url,
+            storage=inst.storage,
+            secret=settings.secret(),
+            secret_file=settings.secret_file,
+        )
+        out.flush()
+        os.fsync(out.fileno())
+    # What was written is read once more, since nobody looks at a backup before it is needed.
+    backups.verify(partial)
+    partial.replace(file)
+    n_bytes = sum(entry.size_bytes for entry in entries)
+    console.print(f"written and verified: {file}, {len(entries)} files, {n_bytes / 1e6:.1f} MB")
+
+
+@app.command()
+def restore(file: Annotated[Path, typer.Argument(help="What layerplay backup wrote.")]) -> None:
+    """Bring a backup back into an empty installation, all of its checksums compared first."""
+    settings = get_settings()
+    found = backups.verify(file)
+    with installation() as inst:
+        with inst.transaction() as session:
+            backups.require_empty(session)
+        inst.engine.dispose()
+        backups.restore(
+            found,
+            database_url=inst.database_url,
+            storage=inst.storage,
+            secret_file=settings.secret_file,
+        )
+        with inst.transaction() as session:
+            missing = backups.missing_files(session, inst.storage)
+    console.print(f"restored: {len(found.names)} files, every checksum as it was")
+    if not found.has_key(settings.secret()):
+        console.print(
+            "[yellow]The key of this installation (LAYERPLAY_SECRET_KEY) is not the one that the "
+            "backup was made with: players get other pseudonyms, links other signatures.[/]"
+        )
+    if missing:
+        named = ", ".join(missing[:5])
+        console.print(f"[red]{len(missing)} files were missing from the backup: {named}[/]")
+        raise typer.Exit(1)
 
 
 @app.command()

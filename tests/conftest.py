@@ -85,7 +85,7 @@ def template_database(services: Services) -> str:
             ).fetchone()
         if found is None:
             # It gets its name once it is complete.
-            unfinished = _create_database(services, template="template1")
+            unfinished = create_database(services, template="template1")
             migrate(unfinished)
             with _admin(services) as admin:
                 name = make_url(unfinished).database
@@ -96,9 +96,9 @@ def template_database(services: Services) -> str:
 @pytest.fixture(scope="session")
 def worker_database(services: Services, template_database: str) -> Iterator[str]:
     """Address of this test worker's own migrated database. Nothing in it is ever committed."""
-    url = _create_database(services, template=template_database)
+    url = create_database(services, template=template_database)
     yield url
-    _drop_database(services, url)
+    drop_database(services, url)
 
 
 @pytest.fixture(scope="session")
@@ -123,9 +123,9 @@ def session(worker_engine: Engine) -> Iterator[Session]:
 @pytest.fixture
 def database(services: Services, template_database: str) -> Iterator[str]:
     """Address of a migrated database of the test's own, for what needs true commits."""
-    url = _create_database(services, template=template_database)
+    url = create_database(services, template=template_database)
     yield url
-    _drop_database(services, url)
+    drop_database(services, url)
 
 
 @pytest.fixture
@@ -254,7 +254,8 @@ def _admin(services: Services) -> Iterator[psycopg.Connection]:
         connection.close()
 
 
-def _create_database(services: Services, *, template: str) -> str:
+def create_database(services: Services, *, template: str) -> str:
+    """Address of a new database, a copy of the template."""
     name = f"test_{uuid4().hex}"
     with _admin(services) as admin:
         admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
@@ -262,6 +263,6 @@ def _create_database(services: Services, *, template: str) -> str:
     return url.render_as_string(hide_password=False)
 
 
-def _drop_database(services: Services, url: str) -> None:
+def drop_database(services: Services, url: str) -> None:
     with _admin(services) as admin:
         admin.execute(f'DROP DATABASE "{make_url(url).database}" WITH (FORCE)')

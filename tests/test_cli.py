@@ -2,6 +2,7 @@
 
 import io
 import json
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -366,7 +367,10 @@ class TestExport:
         self, layerplay: Layerplay, home: Path
     ) -> None:
         answer = layerplay("export", "Mine", "--format", "xml")
-        assert (answer.status, answer.err) == (1, "There is no format “xml”. Choose jsonl.")
+        assert (answer.status, answer.err) == (
+            1,
+            "There is no format “xml”. Choose one of jsonl, csv, parquet, coco, huggingface.",
+        )
 
     def test_a_study_without_labels_gives_an_empty_file(
         self,
@@ -383,6 +387,120 @@ class TestExport:
         out = tmp_path / "labels.jsonl"
         assert layerplay("export", "Mine", "--out", out).status == 0
         assert out.read_text() == ""
+
+    def test_several_files_make_a_folder_or_a_zip(
+        self,
+        layerplay: Layerplay,
+        home: Path,
+        drawn_photos: Path,
+        toy_network: Path,
+        tmp_path: Path,
+    ) -> None:
+        layerplay(
+            *("study", "create", "Mine", "--photos", drawn_photos, "--network", toy_network),
+            "--no-wait",
+        )
+        wanted = ("export", "Mine", "--format", "csv", "--content", "both")
+        answer = layerplay(*wanted)
+        assert (answer.status, answer.out) == (1, "")
+        assert "name a folder or NAME.zip by --out" in answer.err
+        assert layerplay(*wanted, "--out", tmp_path / "data").status == 0
+        assert {file.name for file in (tmp_path / "data").iterdir()} == {
+            "labels.csv",
+            "concepts.csv",
+        }
+        assert layerplay(*wanted, "--out", tmp_path / "data.zip").status == 0
+        with zipfile.ZipFile(tmp_path / "data.zip") as archive:
+            assert archive.namelist() == ["labels.csv", "concepts.csv"]
+        answer = layerplay(*wanted, "--out", tmp_path / "data")
+        assert (answer.status, "is there already" in answer.err) == (1, True)
+
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            (["--class", "kite"], "There is no class “kite”. Choose one of boat, flower, house."),
+            (["--layer", "conv9"], "There is no layer “conv9”."),
+            (["--from", "2026-03-02", "--until", "2026-03-01"], "The first day is after"),
+            (["--reveal", "6"], "The step is a number from 0 to 5."),
+            (["--licence", " " * 101], "A licence is a name"),
+        ],
+    )
+    def test_what_a_study_has_not_is_named(
+        self,
+        layerplay: Layerplay,
+        home: Path,
+        drawn_photos: Path,
+        toy_network: Path,
+        options: list[str],
+        said: str,
+    ) -> None:
+        layerplay(
+            *("study", "create", "Mine", "--photos", drawn_photos, "--network", toy_network),
+            "--no-wait",
+        )
+        answer = layerplay("export", "Mine", *options)
+        assert answer.status == 1
+        assert said in answer.err
+
+
+class TestSnapshot:
+    def test_one_is_made_listed_and_verified(
+        self,
+        layerplay: Layerplay,
+        home: Path,
+        drawn_photos: Path,
+        toy_network: Path,
+    ) -> None:
+        layerplay(
+            *("study", "create", "Mine", "--photos", drawn_photos, "--network", toy_network),
+            "--no-wait",
+        )
+        made = layerplay("snapshot", "create", "Mine", "--licence", "cc0-1.0")
+        number, sha256 = made.out.split()
+        assert (made.status, number) == (0, "1")
+        again = layerplay("snapshot", "create", "Mine", "--licence", "cc0-1.0")
+        assert again.out == made.out
+        assert "nothing has changed since snapshot 1" in again.err
+        (line,) = layerplay("snapshot", "list", "Mine").out.splitlines()
+        assert sha256 in line
+        path = Path(line.rpartition("\t")[2])
+        answer = layerplay("snapshot", "verify", "Mine")
+        assert (answer.status, "as it was made" in answer.err) == (0, True)
+        path.write_bytes(path.read_bytes()[:-1])
+        answer = layerplay("snapshot", "verify", "Mine", "1")
+        assert (answer.status, "The archive's SHA-256 is" in answer.err) == (1, True)
+        assert layerplay("snapshot", "verify", "Mine", "2").status == 1
+
+
+class TestBackup:
+    def test_it_is_verified_private_and_restored_into_an_empty_installation_only(
+        self,
+        layerplay: Layerplay,
+        home: Path,
+        drawn_photos: Path,
+        toy_network: Path,
+        tmp_path: Path,
+    ) -> None:
+        layerplay(
+            *("study", "create", "Mine", "--photos", drawn_photos, "--network", toy_network),
+            "--no-wait",
+        )
+        file = tmp_path / "layerplay.backup"
+        answer = layerplay("backup", file)
+        assert answer.status == 0, answer.err
+        assert "written and verified" in answer.err
+        assert file.stat().st_mode & 0o777 == 0o600
+        answer = layerplay("restore", file)
+        assert answer.status == 1
+        assert "holds data already" in answer.err
+
+    def test_what_is_no_backup_is_said_so(
+        self, layerplay: Layerplay, home: Path, tmp_path: Path
+    ) -> None:
+        (tmp_path / "notes.txt").write_text("No backup.")
+        answer = layerplay("restore", tmp_path / "notes.txt")
+        assert answer.status == 1
+        assert "notes.txt is no backup" in answer.err
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ celery_app = Celery(
         "workers.accounts",
         "workers.drafts",
         "workers.explanations",
+        "workers.exports",
         "workers.labels",
         "workers.upkeep",
     ],

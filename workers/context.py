@@ -24,7 +24,7 @@ def engine() -> Engine:
 
 
 @lru_cache(maxsize=1)
-def _factory() -> sessionmaker[Session]:
+def session_maker() -> sessionmaker[Session]:
     return session_factory(engine())
 
 
@@ -37,7 +37,7 @@ def _sender() -> CelerySender:
 
 
 def task_transaction() -> AbstractContextManager[Session]:
-    return transaction(_factory(), _sender())
+    return transaction(session_maker(), _sender())
 
 
 @lru_cache(maxsize=1)

@@ -10,6 +10,7 @@ from app.services import (
     concept_search,
     dealing,
     drafts,
+    export_jobs,
     global_explanations,
     labels,
     studies,
@@ -44,6 +45,9 @@ def ask_again() -> None:
                     enqueue(session, "labels.group_class", class_id=class_id, simulated=simulated)
             if concept_search.has_new_words(session):
                 enqueue(session, "labels.embed_words")
+        if _is_empty("exports"):
+            for export_id in export_jobs.unfinished(session):
+                enqueue(session, "exports.write", export_id=str(export_id))
 
 
 def _is_empty(queue: str) -> bool:

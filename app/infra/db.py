@@ -6,7 +6,8 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.infra.queue import JobSender, send_jobs
@@ -40,9 +41,41 @@ def transaction(factory: sessionmaker[Session], sender: JobSender) -> Iterator[S
         send_jobs(session, sender)
 
 
+@contextmanager
+def reading(factory: sessionmaker[Session]) -> Iterator[Session]:
+    """A session that only reads, and sees the database as it is at its first query, however long
+    it reads and whatever others commit meanwhile."""
+    with factory() as session:
+        session.connection(
+            execution_options={
+                "isolation_level": "REPEATABLE READ",
+                "postgresql_readonly": True,
+            }
+        )
+        # What reads like this reads to the end: plans for the first rows only would be slower.
+        session.execute(text("set local cursor_tuple_fraction = 1"))
+        yield session
+
+
 def migrate(url: str) -> None:
     """Bring the schema up to date by running every migration that has not run yet."""
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
+    config = _config()
     config.attributes["url"] = url
     command.upgrade(config, "head")
+
+
+def schema_revision(session: Session) -> str:
+    """The last migration that has run."""
+    return str(session.scalar(text("select version_num from alembic_version")))
+
+
+def has_revision(revision: str) -> bool:
+    """Whether a schema of this revision is one that `migrate` can bring up to date."""
+    scripts = ScriptDirectory.from_config(_config())
+    return any(script.revision == revision for script in scripts.walk_revisions())
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    return config

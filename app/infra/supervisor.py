@@ -38,7 +38,7 @@ os.execvp(sys.argv[2], sys.argv[2:])
 
 
 # The queues that a worker takes jobs from: the first parts of the jobs' names.
-QUEUES = ("drafts", "explanations", "labels", "accounts", "upkeep")
+QUEUES = ("drafts", "explanations", "labels", "exports", "accounts", "upkeep")
 _MAX_PROCESSES = 8  # each holds a network, and memory runs out before cores do
 
 

@@ -5,6 +5,7 @@ from app.models.audit import AuditEntry
 from app.models.base import Base
 from app.models.drafts import DraftFile, StudyDraft, Upload
 from app.models.explanations import ClusterMap, KnownAnswer, LayerExplanation, LocalExplanation
+from app.models.exports import Export, Snapshot
 from app.models.labels import Concept, ConceptScore, Label
 from app.models.measures import (
     ClassMeasurement,
@@ -38,6 +39,7 @@ __all__ = [
     "ConceptTest",
     "DailyMap",
     "DraftFile",
+    "Export",
     "Flag",
     "Guest",
     "Hand",
@@ -55,6 +57,7 @@ __all__ = [
     "Round",
     "ShareLink",
     "SignIn",
+    "Snapshot",
     "Study",
     "StudyClass",
     "StudyDraft",

@@ -28,6 +28,7 @@ from app.web import (
     drafts,
     errors,
     explanations,
+    exports,
     global_explanations,
     members,
     overview,
@@ -81,7 +82,7 @@ def create_app(settings: Settings) -> FastAPI:
     visitor = Depends(get_visitor, scope="function")
     pages = (
         *(play, profile, drafts, overview, studies, members, accounts, admin),
-        *(explanations, global_explanations, sharing, search, api),
+        *(explanations, global_explanations, sharing, search, exports, api),
     )
     for module in pages:
         app.include_router(module.router, dependencies=[visitor])

@@ -201,7 +201,7 @@ def test_a_disk_that_fills_up_meanwhile_is_said_in_one_sentence(
     program = tmp_path / "initdb"
     program.write_text("#!/bin/sh\necho 'initdb: could not write: No space left on device'; exit 1")
     program.chmod(0o755)
-    monkeypatch.setattr(embedded, "_postgres_program", lambda _: program)
+    monkeypatch.setattr(embedded, "postgres_program", lambda _: program)
     with pytest.raises(EmbeddedError) as caught, Embedded(home):
         pass
     assert caught.value.message == (

@@ -41,6 +41,7 @@ STUDIO = "s-+++++"
 VIEW = "s00++++"
 MODERATE = "s00-+++"
 OWN = "s00--++"
+OWN_FILE = "s00--00"  # of which the study has none
 ADMIN = "s-----+"
 
 TABLE = {
@@ -102,6 +103,14 @@ TABLE = {
     "POST /studio/{slug}/shares": OWN,
     "POST /studio/{slug}/shares/{link_id}/revoke": OWN,
     "GET /shared/{token}": EVERYBODY,
+    "GET /studio/{slug}/exports": OWN,
+    "POST /studio/{slug}/exports": OWN,
+    "GET /studio/{slug}/exports/jobs": OWN,
+    "POST /studio/{slug}/exports/{export_id}/cancel": OWN_FILE,
+    "POST /studio/{slug}/exports/{export_id}/resume": OWN_FILE,
+    "GET /studio/{slug}/exports/{export_id}/file": OWN_FILE,
+    "POST /studio/{slug}/exports/snapshots": OWN,
+    "GET /studio/{slug}/exports/snapshots/{number}/file": OWN_FILE,
     "GET /drafts/new": MAKER,
     "POST /drafts/new": MAKER,
     "GET /drafts/{draft_id}": OWN_DRAFT,
@@ -259,6 +268,8 @@ def ask(session: Session, client: TestClient, site: Site, route: str) -> Respons
         sign_in_id=uuid4(),
         token=site.study.invite_token if "join" in path else token,
         draft_id=draft.id,
+        export_id=uuid4(),
+        number=1,
         class_id=site.study.classes[0].id,
         concept_id=concept.id,
         link_id=1,

@@ -9,7 +9,7 @@ from app.infra.settings import Settings, get_settings
 from app.installation import Installation, create_from_folder, open_installation
 from workers import context
 
-CACHES = (get_settings, context.engine, context._factory, context._sender, context.signs)
+CACHES = (get_settings, context.engine, context.session_maker, context._sender, context.signs)
 
 
 @pytest.fixture
