@@ -66,8 +66,9 @@ def _take_from_hand(
         found = _candidates(session, player, at_hand)
         map_id = _take(session, player, [map_id for map_id, _ in found])
         # A picture that has given its map of this lap waits for the next one.
-        playable = {image_id for _, image_id in found} - {dict(found).get(map_id)}
-        at_hand.image_ids = [image_id for image_id in at_hand.image_ids if image_id in playable]
+        playable = {image_id for _, image_id in found}
+        given = {image_id for taken, image_id in found if taken == map_id}
+        at_hand.image_ids = [i for i in at_hand.image_ids if i in playable - given]
         if map_id is not None:
             return map_id
 
