@@ -137,7 +137,9 @@ def _place(session: Session, board_id: int, player_id: UUID) -> Place | None:
             BoardTotal.board_id == board_id, BoardTotal.player_id == player_id
         )
     )
-    return None if points is None else _ranked(session, board_id, player_id, points)
+    if points is None:
+        return None
+    return Place(rank_of(session, board_id, points), player_id, public_name(player_id), points)
 
 
 def _around(session: Session, board_id: int, own: Place) -> list[Place]:
@@ -164,12 +166,11 @@ def _around(session: Session, board_id: int, own: Place) -> list[Place]:
         n = N_AROUND - len(after)
         more = places.where(BoardTotal.points < own.points).order_by(*_ORDER).limit(n)
         after = [*after, *session.execute(more).all()]
+    ranks = {own.points: own.rank}
+    for _, points in (*before, *after):
+        if points not in ranks:
+            ranks[points] = rank_of(session, board_id, points)
     return [
-        *(_ranked(session, board_id, *row) for row in reversed(before)),
-        own,
-        *(_ranked(session, board_id, *row) for row in after),
+        Place(ranks[points], player_id, public_name(player_id), points)
+        for player_id, points in (*reversed(before), (own.player_id, own.points), *after)
     ]
-
-
-def _ranked(session: Session, board_id: int, player_id: UUID, points: int) -> Place:
-    return Place(rank_of(session, board_id, points), player_id, public_name(player_id), points)

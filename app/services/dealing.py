@@ -66,8 +66,9 @@ def _take_from_hand(
         found = _candidates(session, player, at_hand)
         map_id = _take(session, player, [map_id for map_id, _ in found])
         # A picture that has given its map of this lap waits for the next one.
-        playable = {image_id for _, image_id in found} - {dict(found).get(map_id)}
-        at_hand.image_ids = [image_id for image_id in at_hand.image_ids if image_id in playable]
+        playable = {image_id for _, image_id in found}
+        given = {image_id for taken, image_id in found if taken == map_id}
+        at_hand.image_ids = [i for i in at_hand.image_ids if i in playable - given]
         if map_id is not None:
             return map_id
 
@@ -180,12 +181,14 @@ def _take(session: Session, player: Player, map_ids: list[UUID]) -> UUID | None:
         return map_ids[0] if map_ids else None
     tried = {"map_ids": map_ids[:_MOST_TRIED]}
     for is_waiting in (False, True):
-        with session.begin_nested() as trial:
+        # The connection's savepoint: the session's would forget the rows that callers have loaded.
+        connection = session.connection()
+        with connection.begin_nested() as trial:
             if is_waiting:
                 # In one order: two who wait must not hold what the other needs.
-                session.execute(_LOCK, tried)
+                connection.execute(_LOCK, tried)
             query = _TAKE_WAITING if is_waiting else _TAKE_FREE
-            found: UUID | None = session.scalar(query, tried)
+            found: UUID | None = connection.scalar(query, tried)
             if found is not None:
                 return found
             # Looked at and found full, a map stays locked: let go of those.

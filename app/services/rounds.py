@@ -146,11 +146,13 @@ def guess(
     class_id: int,
     labels: Sequence[str],
     pasted: Sequence[str] = (),
+    is_burst: bool = False,
 ) -> Round:
     """Answer a round with a class and what was seen, before the truth is shown.
 
     A round is answered once: sent again, the first answer stands and is returned. pasted: those of
-    the labels that the browser says were not typed.
+    the labels that the browser says were not typed. is_burst: unusually many rounds come from where
+    this one came from, which is marked.
     """
     round_ = get_round(session, round_id=round_id, player=player, lock=True)
     if not round_.is_open:
@@ -187,6 +189,8 @@ def guess(
     )
     session.flush()
     honesty.flag_odd(session, round_, texts, remarks, seconds=seconds)
+    if is_burst:
+        honesty.flag(session, round_, "burst", f"over {rules.BURST_ROUNDS} rounds a minute")
     session.expire(round_, ["guessed_class"])
     _ask_for_concepts(session, round_)
     agreed = {tidy_label(text) for text, _ in labels_of_others(session, round_)}

@@ -16,6 +16,7 @@ from app.services import ledger, players, rounds, studies
 from app.services.players import Standing
 from app.services.rounds import Outcome
 from app.web.deps import AccountDep, KnownPlayerDep, PlayerDep, SessionDep, StorageDep
+from app.web.pacing import IsBurstDep
 from app.web.templating import is_htmx, redirect, render, render_part
 
 router = APIRouter(default_response_class=Response)
@@ -225,6 +226,7 @@ def guess(
     request: Request,
     session: SessionDep,
     player: KnownPlayerDep,
+    is_burst: IsBurstDep,
     round_id: UUID,
     class_id: Annotated[int | None, Form()] = None,
     label: LabelForm = [],  # noqa: B006
@@ -242,6 +244,7 @@ def guess(
             class_id=class_id,
             labels=label,
             pasted=pasted,
+            is_burst=is_burst,
         )
     except InvalidInputError as error:
         if is_htmx(request):

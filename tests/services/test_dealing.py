@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from app import rules
@@ -262,3 +262,24 @@ def test_sixteen_players_at_once_never_exceed_the_number_wanted(
         assert session.scalars(select(ClusterMap.n_finished)).all() == [4, 4, 4]
         assert session.scalar(select(func.count()).select_from(Round)) == 12
         assert checks.find_drift(session) == []
+
+
+def test_a_study_stays_loaded_when_no_map_can_be_taken(
+    session: Session, player: Player, game: Game
+) -> None:
+    """The page that says so still names the study's answers."""
+    taken = []
+    real = dealing._candidates
+
+    def full_by_now(*arguments: object) -> list[tuple[UUID, UUID]]:
+        """What another player takes between the look and the taking."""
+        found = real(*arguments)  # type: ignore[arg-type]
+        session.execute(update(ClusterMap).values(n_wanted=0))
+        taken.extend(found)
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dealing, "_candidates", full_by_now)
+        assert rounds.deal(session, player=player, study=game.study) is None
+    assert taken
+    assert [c.name for c in game.study.classes] == ["cat", "dog"]

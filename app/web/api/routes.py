@@ -17,6 +17,7 @@ from app.services import boards, ledger, names, players, rounds, studies
 from app.services.boards import Period, Place
 from app.web.api import shapes
 from app.web.deps import AccountDep, ApiPlayerDep, SessionDep, StorageDep
+from app.web.pacing import IsBurstDep
 from app.web.templating import render
 
 PREFIX = "/api/v1"
@@ -33,6 +34,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
         404: "There is no such thing, or it is somebody else’s.",
         409: "Not in the present state.",
         422: "What was sent cannot be used.",
+        429: "Too many rounds from one address.",
     }.items()
 }
 
@@ -41,7 +43,7 @@ _game = APIRouter(prefix=PREFIX, responses=_PROBLEMS, default_response_class=JSO
 
 @_game.post("/players", status_code=201, summary="Become a guest")
 def create_player(session: SessionDep) -> shapes.NewPlayer:
-    """Makes a guest and its token. Send it along as `Authorization: Bearer <token>`."""
+    """Makes a guest and its token, which later calls send along."""
     player, token = players.create_guest(session)
     return shapes.NewPlayer(token=token, name=names.public_name(player.id))
 
@@ -87,7 +89,11 @@ def reveal(
 
 @_game.post("/rounds/{round_id}/guess", summary="Guess, and say what you saw")
 def guess(
-    session: SessionDep, player: ApiPlayerDep, round_id: UUID, asked: shapes.Guess
+    session: SessionDep,
+    player: ApiPlayerDep,
+    is_burst: IsBurstDep,
+    round_id: UUID,
+    asked: shapes.Guess,
 ) -> shapes.RoundOut:
     """Answers a round. A repeated guess returns the first answer and scores nothing twice."""
     round_ = rounds.guess(
@@ -96,6 +102,7 @@ def guess(
         player=player,
         class_id=asked.class_id,
         labels=asked.labels,
+        is_burst=is_burst,
     )
     return _round(session, round_)
 
@@ -139,7 +146,7 @@ def answer(
     round_id: UUID,
     heat: bool = False,
 ) -> Response:
-    """The whole picture of a finished round; `heat` lays the heat map over it."""
+    """The whole picture of a finished round; heat=true lays the heat map over it."""
     round_ = rounds.get_round(session, round_id=round_id, player=player)
     content = rounds.answer_picture(storage, round_, heat=heat)
     return Response(content, media_type="image/jpeg")
@@ -261,7 +268,7 @@ def description() -> dict[str, Any]:
         title="Layerplay",
         version="1",
         summary="Play Deep Reveal from a program.",
-        description="Errors are problem details (RFC 9457): `detail` is a sentence for people.",
+        description="Errors are problem details (RFC 9457): detail is a sentence for people.",
         routes=_game.routes,
     )
     content["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}

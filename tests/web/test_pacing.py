@@ -1,0 +1,61 @@
+"""Bursts of rounds from one address are marked, then slowed; never lost."""
+
+import pytest
+import redis
+from fastapi import FastAPI
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from starlette.testclient import TestClient
+
+from app import rules
+from app.models import Flag, Image, Player, Round, Study
+from app.services import rounds
+
+
+@pytest.fixture
+def round_(session: Session, player: Player, study: Study, image: Image) -> Round:
+    found = rounds.deal(session, player=player, study=study)
+    assert found is not None
+    session.commit()
+    return found
+
+
+def guess(client: TestClient, round_: Round, image: Image) -> int:
+    answer = client.post(f"/rounds/{round_.id}/guess", data={"class_id": image.class_id})
+    return answer.status_code
+
+
+def test_a_burst_is_marked(
+    client: TestClient,
+    session: Session,
+    round_: Round,
+    image: Image,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rules, "BURST_ROUNDS", 0)
+    assert guess(client, round_, image) == 303
+    assert session.scalars(select(Flag.reason)).all() == ["burst"]
+
+
+def test_what_nobody_can_play_waits_and_can_be_sent_again(
+    client: TestClient,
+    session: Session,
+    round_: Round,
+    image: Image,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(rules, "SLOWED_ROUNDS", 0)
+        assert guess(client, round_, image) == 429
+        session.expire_all()
+        assert session.scalars(select(Round.status)).all() == ["open"]
+    assert guess(client, round_, image) == 303
+
+
+def test_without_redis_the_game_goes_on(
+    app: FastAPI, client: TestClient, round_: Round, image: Image
+) -> None:
+    working = app.state.redis
+    app.state.redis = redis.Redis.from_url("redis://127.0.0.1:1")
+    assert guess(client, round_, image) == 303
+    app.state.redis = working
