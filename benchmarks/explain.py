@@ -4,7 +4,9 @@ VGG-16 with random weights at 256 px, its nine default layers. The floor is one 
 backward pass down to the first of these layers, parameters frozen: less cannot give the gradients.
 All sides run in turns in one process, so that ratios do not hang on how busy the machine is:
 
-- explain_image with the `fast` and with the `paper` clusterer, everything included;
+- explain_image with the `fast` and with the `paper` clusterer, everything included, on the network
+  as load_network gives it, on a CPU with the channels last; peers and floor on torch's own layout.
+  The floor, TorchCAM and `fast` are also run the other way, since any of them gains by it;
 - the paper done literally, written here: a forward and a full backward pass per layer, the
   gradients of all parameters included, then the same pruning, clustering and merging;
 - for the maps alone, with the parameters frozen for them: TorchCAM in one pass, Captum with a list
@@ -13,11 +15,12 @@ All sides run in turns in one process, so that ratios do not hang on how busy th
 Before measuring it is checked that `paper` and the literal paper find the same clusters. Peak
 memory is that of a fresh process for each side.
 
-    python benchmarks/explain.py --runs 5
+    python benchmarks/explain.py --runs 5 --threads 1
     python benchmarks/explain.py --runs 5 --device cuda
 """
 
 import argparse
+import copy
 import subprocess
 import sys
 import time
@@ -34,7 +37,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from app.explain import ClusterMap, Network, explain_image, list_layers, load_network
+from app.explain import (
+    ClusterMap,
+    Network,
+    explain_image,
+    explain_images,
+    list_layers,
+    load_network,
+)
 from app.explain.clusters import (
     CLUSTERERS,
     choose_clusters,
@@ -74,8 +84,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5, help="of each side, after one warm-up")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--threads", type=int, help="of torch; by default as many as it likes")
     parser.add_argument("--peak", choices=PEAKS, help="only print this side's peak memory, in KiB")
     options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
     task = make_task(options.device)
     if options.peak:
         print(peak_kib(task, options.peak))
@@ -97,6 +110,11 @@ def make_task(device: str) -> Task:
     picture = draw_picture()
     layers = [place.name for place in list_layers(network) if place.is_default]
     return Task(network, picture, network.preprocess(picture).to(network.device), layers)
+
+
+def in_torchs_layout(task: Task) -> Task:
+    module = copy.deepcopy(task.module).to(memory_format=torch.contiguous_format)
+    return replace(task, network=replace(task.network, module=module))
 
 
 # --- the sides
@@ -216,17 +234,23 @@ def explain(task: Task, clusterer: str) -> object:
 
 SIDES: dict[str, Callable[[Task], object]] = {
     "floor": floor,
+    "floor, as loaded": floor,
     "fast": lambda task: explain(task, "fast"),
+    "fast, torch's layout": lambda task: explain(task, "fast"),
     "paper": lambda task: explain(task, "paper"),
     "literal paper": explain_literally,
     "TorchCAM, one pass": torchcam,
+    "TorchCAM, as loaded": torchcam,
     "Captum, list of layers": captum_list,
     "Captum, call per layer": captum_calls,
     "pytorch-grad-cam, call per layer": grad_cam_calls,
     "zennit-crp, one call": zennit_crp,
 }
-UNFROZEN = ("fast", "paper", "literal paper")
-"""Sides that run on the network as it is loaded; for the others its parameters are frozen."""
+UNFROZEN = ("fast", "fast, torch's layout", "paper", "literal paper")
+"""Sides for which the parameters are not frozen, as they are when a network is loaded."""
+
+AS_LOADED = ("floor, as loaded", "fast", "paper", "TorchCAM, as loaded")
+"""Sides that run in the memory layout which load_network chooses."""
 
 
 @contextmanager
@@ -250,15 +274,18 @@ def check_same_answer(task: Task) -> None:
 
 
 def print_ratios(task: Task, n_runs: int) -> None:
-    predicted(task)
+    plain = in_torchs_layout(task)
+    for one in (task, plain):
+        predicted(one)
     cpu: dict[str, list[float]] = defaultdict(list)
     wall: dict[str, list[float]] = defaultdict(list)
     for run in range(n_runs + 1):
         for side, function in SIDES.items():
-            with parameters_frozen(task.module, side not in UNFROZEN):
+            one = task if side in AS_LOADED else plain
+            with parameters_frozen(one.module, side not in UNFROZEN):
                 synchronise(task)
                 started, started_cpu = time.perf_counter(), time.process_time()
-                function(task)
+                function(one)
                 synchronise(task)
             if run > 0:
                 cpu[side].append(time.process_time() - started_cpu)
@@ -334,15 +361,21 @@ def cluster_in_steps(layer: LayerFeatures, clusterer: str, step: Callable[[str],
 
 
 def print_rates(task: Task, n_runs: int) -> None:
-    """Is it worth to explain several pictures at once? What the floor would gain by it."""
+    """Is it worth to run several pictures at once? What the floor would gain by it."""
     print(f"\n| images per second on {task.network.device} | wall |\n|---|---|")
     for n_images in BATCHES:
         with parameters_frozen(task.module, True):
             seconds = wall_seconds(task, lambda n=n_images: floor(task, n), n_runs)
         print(f"| floor, batches of {n_images} | {n_images / seconds:.1f} |")
-    for clusterer in CLUSTERERS:
-        seconds = wall_seconds(task, lambda name=clusterer: explain(task, name), n_runs)
-        print(f"| {clusterer}, one by one | {1 / seconds:.1f} |")
+    for n_images in BATCHES:
+        seconds = wall_seconds(task, lambda n=n_images: explain_many(task, n), n_runs)
+        print(f"| fast, explain_images of {n_images} | {n_images / seconds:.1f} |")
+
+
+def explain_many(task: Task, n_images: int) -> None:
+    pictures = (draw_picture() for _ in range(n_images))
+    for _ in explain_images(task.network, pictures, layers=task.layers):
+        pass
 
 
 def wall_seconds(task: Task, function: Callable[[], object], n_runs: int) -> float:

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from app.explain.batch import ExplainedFile, explain_files
+    from app.explain.batch import ExplainedFile, explain_files, explain_images
     from app.explain.clusters import ClusterMap
     from app.explain.descriptions import NetworkError
     from app.explain.explanation import Explanation, LayerExplanation, explain_image
@@ -40,6 +40,7 @@ __all__ = [
     "Prototype",
     "explain_files",
     "explain_image",
+    "explain_images",
     "find_prototypes",
     "heatmap",
     "heatmap_overlay",
@@ -59,6 +60,7 @@ __all__ = [
 _MODULES = {
     "ExplainedFile": "batch",
     "explain_files": "batch",
+    "explain_images": "batch",
     "ClusterMap": "clusters",
     "Explanation": "explanation",
     "LayerExplanation": "explanation",

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from app.explain.render import HEAT_COLOURS, heatmap, heatmap_overlay
+from app.explain.sharpening import sharpen_map
 
 if TYPE_CHECKING:
     from app.explain.explanation import Explanation, LayerExplanation
@@ -95,6 +96,7 @@ class _Answer:
 @dataclass(frozen=True, slots=True)
 class _ClusterCard:
     overlay: str
+    sharpened: str
     weight: float
     channels: tuple[int, ...]
 
@@ -126,6 +128,9 @@ def _layer_sections(explanation: "Explanation", picture: Image.Image) -> list[_L
             cards=tuple(
                 _ClusterCard(
                     overlay=_data_uri(heatmap_overlay(picture, cluster.map)),
+                    sharpened=_data_uri(
+                        heatmap_overlay(picture, sharpen_map(cluster.map, picture))
+                    ),
                     weight=cluster.weight,
                     channels=cluster.channels,
                 )

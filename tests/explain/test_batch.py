@@ -1,8 +1,15 @@
-"""Explaining many files: each gets its folder, a bad one is named, the rest go on."""
+"""Explaining many: each as if it were alone; of files a bad one is named, the rest go on."""
 
+import threading
+
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from app.explain import Explanation, LayerError, explain_files, explain_image
+from app.explain import Explanation, LayerError, explain_files, explain_image, explain_images
+
+from .toys import Residual, random_image, seeded
 
 
 @pytest.fixture
@@ -57,3 +64,49 @@ def test_a_photo_of_the_contrast_itself_is_named_and_the_rest_go_on(
     )
 
     assert "the very one that it is set against" in results[0].error
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.integers(0, 99), max_size=4))
+def test_each_of_many_is_explained_as_if_it_were_alone(numbers):
+    network = seeded(Residual)
+    images = [random_image(seed=number) for number in numbers]
+
+    together = list(explain_images(network, images, layers=["stem", "block"]))
+
+    assert len(together) == len(images)
+    for one, image in zip(together, images, strict=True):
+        alone = explain_image(network, image, layers=["stem", "block"])
+        np.testing.assert_array_equal(one.probabilities, alone.probabilities)
+        for layer, layer_alone in zip(one.layers, alone.layers, strict=True):
+            np.testing.assert_array_equal(layer.channel_weights, layer_alone.channel_weights)
+            for a, b in zip(layer.clusters, layer_alone.clusters, strict=True):
+                assert (a.channels, a.weight) == (b.channels, b.weight)
+                np.testing.assert_array_equal(a.map, b.map)
+
+
+def test_the_next_picture_is_opened_while_this_one_is_looked_at():
+    opened = [threading.Event() for _ in range(3)]
+
+    def pictures():
+        for number, event in enumerate(opened):
+            event.set()
+            yield random_image(seed=number)
+
+    results = explain_images(seeded(Residual), pictures(), layers=["block"])
+    next(results)
+
+    assert opened[1].wait(timeout=10)
+    assert not opened[2].is_set()
+
+
+def test_a_picture_that_fails_stops_the_rest_after_those_before_it():
+    def pictures():
+        yield random_image()
+        raise OSError("the disk is gone")
+
+    results = explain_images(seeded(Residual), pictures(), layers=["block"])
+    next(results)
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        next(results)

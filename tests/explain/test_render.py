@@ -167,7 +167,7 @@ def test_report_opens_offline_and_its_links_lead_somewhere(small_network, drawn_
     assert "script" not in links.tags
     assert all(image["alt"] for image in links.images)
     n_clusters = sum(len(layer.clusters) for layer in explanation.layers)
-    assert len(links.images) == 1 + n_clusters
+    assert len(links.images) == 1 + 2 * n_clusters  # as the layer saw, and sharpened
     assert "a &lt; b.jpg" in page
     assert page.index(">layer4.0<") < page.index(">layer4.1<")
 
