@@ -17,7 +17,7 @@ from app.infra.errors import AppError, InvalidInputError
 from app.infra.settings import get_settings
 from app.infra.workers import worker_running
 from app.installation import Installation, create_from_folder, installation
-from app.services import exports, labels, studies
+from app.services import concept_search, exports, labels, studies
 from app.services.simulation import Simulation
 from app.terminal import console, progress_bar, watch_computing
 
@@ -320,6 +320,8 @@ def _make_concepts(inst: Installation, name: str, *, simulated: bool) -> None:
                     recipe=inst.settings.concept_recipe,
                     simulated=simulated,
                 )
+    with inst.transaction() as session:
+        concept_search.embed_new_words(session, embed)
 
 
 @labels_app.command("group")
