@@ -25,6 +25,7 @@ from app.services import (
     accounts,
     backups,
     checks,
+    concept_search,
     export_files,
     exports,
     labels,
@@ -346,6 +347,8 @@ def _make_concepts(inst: Installation, name: str, *, simulated: bool) -> None:
                     recipe=inst.settings.concept_recipe,
                     simulated=simulated,
                 )
+    with inst.transaction() as session:
+        concept_search.embed_new_words(session, embed)
 
 
 @labels_app.command("group")

@@ -1,5 +1,6 @@
 """A researcher finds out that a network tells sailboats by the water, and shows it to others."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,11 +64,11 @@ def test_the_planted_cue_is_named_and_shared(
 
     # Each number opens the pictures behind it, and those the picture's own way through the network.
     page.get_by_role("link", name="water, score").first.click()
-    expect(page.get_by_role("heading", name="“water” in layer 1")).to_be_visible()
+    expect(page.get_by_role("heading", name="“water” in layer")).to_be_visible()
     shoot(page, "3-concept")
     page.locator(".sightings a").first.click()
     expect(page.get_by_role("heading", name="From the picture to the answer")).to_be_visible()
-    expect(page.locator(".insum")).to_contain_text("water")
+    expect(page.locator(".insum")).to_contain_text(re.compile("water|wave|sea|ocean"))
     page.locator(".river__block").first.click()
     page.locator(".mapcard:target summary").click()
     expect(page.locator(".mapcard:target .drivers li")).to_have_count(6)
@@ -91,8 +92,9 @@ def test_the_planted_cue_is_named_and_shared(
     page.goto(f"{site.address}/search")
     page.get_by_label("Word", exact=True).fill("ocean")
     page.get_by_label("Words of").select_option("simulated")
-    page.get_by_role("button", name="Search").click()
-    expect(page.get_by_role("heading", name="water")).to_be_visible(timeout=90_000)
+    page.get_by_role("button", name="Search").click(timeout=120_000)
+    # The first search loads the model.
+    expect(page.get_by_role("heading", name="water").first).to_be_visible(timeout=90_000)
     shoot(page, "8-search")
 
     # Somebody else reads it by a link, until it is taken back.
