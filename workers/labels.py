@@ -4,7 +4,7 @@ from sqlalchemy.exc import OperationalError
 
 from app.concepts import load_embedder
 from app.infra.settings import get_settings
-from app.services import labels
+from app.services import labels, studies
 from workers.celery_app import celery_app
 from workers.context import task_transaction
 
@@ -27,3 +27,12 @@ def group_class(class_id: int, simulated: bool = False) -> None:
             recipe=settings.concept_recipe,
             simulated=simulated,
         )
+
+
+@celery_app.task(name="labels.group_all")  # type: ignore[untyped-decorator]
+def group_all() -> None:
+    """Ask for the concepts of every class of every study. Once a night: what players do elsewhere
+    in a study tells how far their labels are to be trusted, and asks for no job by itself."""
+    with task_transaction() as session:
+        for study in studies.list_all(session):
+            labels.ask_all(session, studies.get(session, study.slug))
