@@ -3,7 +3,7 @@
 from app.models.accounts import Player
 from app.models.base import Base
 from app.models.explanations import ClusterMap, KnownAnswer, LayerExplanation, LocalExplanation
-from app.models.labels import Concept, ConceptScore, Label
+from app.models.labels import Concept, ConceptPin, ConceptScore, Embedding, Label
 from app.models.rounds import PointsEntry, Round
 from app.models.studies import Image, Layer, Network, Study, StudyClass
 
@@ -11,7 +11,9 @@ __all__ = [
     "Base",
     "ClusterMap",
     "Concept",
+    "ConceptPin",
     "ConceptScore",
+    "Embedding",
     "Image",
     "KnownAnswer",
     "Label",
