@@ -134,11 +134,11 @@ def section(title: str, path: Path, *, options: argparse.Namespace) -> str:
             wanted[:n_of_all] + [r for r in wanted[n_of_all:] if r.class_name in TIED],
         )
     ]
-    concepts = play(
-        cases,
-        options.players,
-        options.rounds,
-        options.seed,
+    players_rng = np.random.default_rng(options.seed)
+    players = [SimulatedPlayer(draw_traits(players_rng)) for _ in range(options.players)]
+    game = play(cases, players, options.rounds, look_at_all(cases), players_rng)
+    concepts = score(
+        game,
         get_recipe(options.recipe),
         get_score(options.score or options.recipe),
         load_embedder(),
@@ -234,60 +234,95 @@ def best_share(cluster_map: NDArray[np.floating], masks: NDArray[np.bool_]) -> f
 # --- the game, with the very rules and functions of the real one
 
 
+@dataclass(frozen=True)
+class Said:
+    """A label that a player typed, for which map, and with what guess."""
+
+    label: TypedLabel
+    key: MapKey
+    who: int
+    reveal_index: int
+    right: bool
+
+
+@dataclass(frozen=True)
+class Game:
+    """What was typed, by class of the picture, and how each player did."""
+
+    said: dict[str, list[Said]]
+    records: list[PlayerRecord]
+
+
 def play(
     cases: Sequence[Case],
-    n_players: int,
+    players: Sequence[SimulatedPlayer],
     n_rounds: int,
-    seed: int,
-    recipe: ConceptRecipe,
-    score: Score,
-    embed: Embedder,
-) -> dict[MapKey, list[ConceptScore[str]]]:
-    """The concepts of every cluster map, from rounds of simulated players, each map by others.
+    sights: Mapping[MapKey, Sequence[Sight]],
+    rng: np.random.Generator,
+) -> Game:
+    """So many of the players play each cluster map, each map by others.
 
-    As in a study, a player's first round and about one in PRACTICE_ONE_IN after it are followed by
-    one for practice, on a map with a known answer.
+    As in a study, a player's first round is for practice, on a map with a known answer, and so is
+    about one in PRACTICE_ONE_IN after it.
     """
-    rng = np.random.default_rng(seed)
-    players = [SimulatedPlayer(draw_traits(rng)) for _ in range(n_players)]
-    sights = {
-        (number, layer, rank): look(case.scene, cluster)
-        for number, case in enumerate(cases)
-        for layer, clusters in case.clusters.items()
-        for rank, cluster in enumerate(clusters)
-    }
     known = known_maps(cases, sights)
-    records = [PlayerRecord() for _ in players]
-    typed: dict[str, list[tuple[TypedLabel, MapKey, int, int, bool]]] = defaultdict(list)
+    game = Game(defaultdict(list), [PlayerRecord() for _ in players])
     for key, seen in sights.items():
         class_name = cases[key[0]].class_name
-        for who in rng.choice(n_players, size=n_rounds, replace=False):
-            record = records[who]
+        for who in rng.choice(len(players), size=n_rounds, replace=False):
+            record = game.records[who]
             if known and (not record.n_practice or rng.integers(PRACTICE_ONE_IN) == 0):
                 record = practise(players[who], known[int(rng.integers(len(known)))], record, rng)
             guess, reveal_index = play_round(players[who], seen, class_name, rng)
             right = guess is not None and guess.class_name == class_name
-            records[who] = replace(
+            game.records[who] = replace(
                 record,
                 n_guesses=record.n_guesses + (guess is not None),
                 n_right=record.n_right + right,
             )
             if guess is not None:
-                typed[class_name] += [
-                    (TypedLabel(text, guess.class_name, key), key, int(who), reveal_index, right)
+                game.said[class_name] += [
+                    Said(
+                        TypedLabel(text, guess.class_name, key), key, int(who), reveal_index, right
+                    )
                     for text in guess.labels
                 ]
+    return game
+
+
+def look_at_all(cases: Sequence[Case]) -> dict[MapKey, list[Sight]]:
+    return {
+        (number, layer, rank): look(case.scene, cluster)
+        for number, case in enumerate(cases)
+        for layer, clusters in case.clusters.items()
+        for rank, cluster in enumerate(clusters)
+    }
+
+
+def given_concepts(
+    game: Game, recipe: ConceptRecipe, embed: Embedder
+) -> list[list[GivenConcept[MapKey, str]]]:
+    """What was said as concepts, class by class."""
+    return [
+        [
+            GivenConcept(one.key, (one.key, one.who), concept, one.reveal_index, one.right, one.who)
+            for concept, one in zip(
+                recipe([one.label for one in said], embed=embed), said, strict=True
+            )
+            if concept is not None
+        ]
+        for said in game.said.values()
+    ]
+
+
+def score(
+    game: Game, recipe: ConceptRecipe, score_class: Score, embed: Embedder
+) -> dict[MapKey, list[ConceptScore[str]]]:
+    """The concepts of every cluster map."""
+    records = dict(enumerate(game.records))
     scores: dict[MapKey, list[ConceptScore[str]]] = {}
-    for rows in typed.values():
-        concepts = recipe([label for label, *_ in rows], embed=embed)
-        scores |= score(
-            (
-                GivenConcept(key, (key, who), concept, reveal_index, right, who)
-                for concept, (_, key, who, reveal_index, right) in zip(concepts, rows, strict=True)
-                if concept is not None
-            ),
-            players=dict(enumerate(records)),
-        )
+    for given in given_concepts(game, recipe, embed):
+        scores |= score_class(given, players=records)
     return scores
 
 

@@ -1,6 +1,7 @@
 """The Celery application: `python -m celery -A workers.celery_app worker`."""
 
 from celery import Celery
+from celery.schedules import crontab
 from celery.signals import worker_process_init
 
 from app.infra.queue import BROKER_SETTINGS
@@ -27,7 +28,10 @@ celery_app.conf.update(
     broker_connection_retry_on_startup=True,
     task_create_missing_queues=True,
     task_default_queue="upkeep",
-    beat_schedule={"upkeep": {"task": "upkeep.ask_again", "schedule": 60.0}},
+    beat_schedule={
+        "upkeep": {"task": "upkeep.ask_again", "schedule": 60.0},
+        "concepts": {"task": "labels.group_all", "schedule": crontab(hour="3", minute="0")},
+    },
     worker_hijack_root_logger=False,
 )
 

@@ -5,7 +5,7 @@ from sqlalchemy.exc import OperationalError
 from app.concepts import load_embedder
 from app.infra.queue import enqueue
 from app.infra.settings import get_settings
-from app.services import concept_search, labels
+from app.services import concept_search, labels, studies
 from workers.celery_app import celery_app
 from workers.context import task_transaction
 
@@ -42,3 +42,12 @@ def embed_words() -> None:
     embed = load_embedder(get_settings().sentence_model)
     with task_transaction() as session:
         concept_search.embed_new_words(session, embed)
+
+
+@celery_app.task(name="labels.group_all")  # type: ignore[untyped-decorator]
+def group_all() -> None:
+    """Ask for the concepts of every class of every study. Once a night: what players do elsewhere
+    in a study tells how far their labels are to be trusted, and asks for no job by itself."""
+    with task_transaction() as session:
+        for study in studies.list_all(session):
+            labels.ask_all(session, studies.get(session, study.slug))

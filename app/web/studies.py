@@ -149,7 +149,12 @@ def _counts(session: Session, study: Study, *, simulated: bool) -> Counts:
         select(func.count())
         .select_from(Concept)
         .join(Concept.image_class)
-        .where(StudyClass.study_id == study.id, Concept.simulated.is_(simulated))
+        .where(
+            StudyClass.study_id == study.id,
+            Concept.simulated.is_(simulated),
+            Concept.merged_into_id.is_(None),
+            ~Concept.is_junk,
+        )
     )
     return Counts(
         n_rounds=n_rounds,

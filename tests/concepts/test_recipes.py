@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from app.concepts import RECIPES, TypedLabel, get_recipe, recipes
-from app.concepts.recipes import layerplay, paper
+from app.concepts.recipes import layerplay, paper, reads_languages
 
 # The first label of a process waits for the word lists.
 unhurried = settings(deadline=None)
@@ -100,6 +100,18 @@ def test_another_language_joins_the_concept_of_its_maps() -> None:
 def test_another_language_stays_apart_without_maps() -> None:
     found = concepts(typed({"chain": 5, "catena": 1, "la catena": 1}), AxesEmbedder())
     assert found == {"chain": "chain", "catena": "catena", "la catena": "catena"}
+
+
+def test_a_model_that_reads_other_languages_makes_them_one_with_english() -> None:
+    """And the name is English, though fewer typed it."""
+    pairs = {("finestra", "window"): 0.9, ("ventana", "window"): 0.9, ("ruota", "wheel"): 0.9}
+    pairs |= {("rueda", "wheel"): 0.9, ("acqua", "water"): 0.9, ("agua", "water"): 0.9}
+    pairs |= {("albero", "tree"): 0.9, ("árbol", "tree"): 0.9}
+    multilingual = AxesEmbedder(pairs)
+    assert reads_languages(multilingual)
+    assert not reads_languages(AxesEmbedder({("ruota", "wheel"): 0.9}))
+    found = concepts(typed({"ruota": 5, "wheel": 2, "finestra": 2, "sedile": 1}), multilingual)
+    assert found == {"ruota": "wheel", "wheel": "wheel", "finestra": "finestra", "sedile": "sedile"}
 
 
 def test_no_labels_no_concepts() -> None:

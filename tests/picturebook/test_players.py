@@ -20,6 +20,7 @@ from app.picturebook.players import (
     Sight,
     SimulatedPlayer,
     draw_traits,
+    draw_traits_of,
     misspell,
     see,
 )
@@ -417,6 +418,12 @@ class TestTheCrowd:
         assert traits == draw_traits(np.random.default_rng(seed))
         for name in ("skill", "honesty", "typo_rate", "laziness", "vagueness", "patience"):
             assert 0 <= getattr(traits, name) <= 1
+
+    def test_a_crowd_can_be_of_some_kinds_only(self) -> None:
+        rng = np.random.default_rng(0)
+        crowd = [draw_traits_of(["lazy", "spiteful"], rng) for _ in range(100)]
+        assert all(traits.laziness >= 0.7 or traits.honesty <= 0.2 for traits in crowd)
+        assert {traits.laziness >= 0.7 for traits in crowd} == {True, False}
 
 
 def forms(word: str) -> set[str]:
