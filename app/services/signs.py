@@ -109,7 +109,7 @@ class Signs:
         RedisError when Redis does not answer."""
         async with (
             redis.asyncio.Redis.from_url(self._url, socket_connect_timeout=3) as client,
-            client.pubsub(ignore_subscribe_messages=True) as pubsub,
+            client.pubsub() as pubsub,
         ):
             await pubsub.subscribe(_channel(study_id))
             while True:
@@ -117,6 +117,8 @@ class Signs:
                 if first is None:
                     yield False
                     continue
+                if first["type"] != "message":
+                    continue  # that we listen now
                 await asyncio.sleep(_GATHER_S)
                 while await pubsub.get_message(timeout=0) is not None:
                     pass

@@ -100,7 +100,7 @@ def _charts(study: Study, found: Overview) -> list[Chart]:
             title="Maps by their number of rounds",
             unit="maps",
             step="rounds finished",
-            labels=[str(n) for n in range(n_shown - 1)] + [f"{n_shown - 1} or more"],
+            labels=[str(n) for n in range(n_shown - 1)] + [f"{n_shown - 1}+"],
             values=by_rounds,
             summary=_coverage_in_words(study, found),
         ),

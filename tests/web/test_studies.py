@@ -368,7 +368,7 @@ class TestOverview:
         study.n_wanted = 2
         session.commit()
         answer = researcher.get(f"/studio/{study.slug}/overview/coverage.csv")
-        assert answer.text.splitlines() == ["rounds finished,maps", "0,2", "1,0", "2 or more,0"]
+        assert answer.text.splitlines() == ["rounds finished,maps", "0,2", "1,0", "2+,0"]
 
     def test_there_is_no_other_download(self, researcher: TestClient, study: Study) -> None:
         assert researcher.get(f"/studio/{study.slug}/overview/secrets.csv").status_code == 404
