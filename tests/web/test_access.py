@@ -41,7 +41,7 @@ STUDIO = "s-+++++"
 VIEW = "s00++++"
 MODERATE = "s00-+++"
 OWN = "s00--++"
-OWN_FILE = "s00--00"  # of which the study has none
+OWN_FILE = "s00--00"  # a file or link, of which the study has none
 ADMIN = "s-----+"
 
 TABLE = {
@@ -101,7 +101,7 @@ TABLE = {
     "GET /search": VIEW,
     "GET /studio/{slug}/shares": OWN,
     "POST /studio/{slug}/shares": OWN,
-    "POST /studio/{slug}/shares/{link_id}/revoke": OWN,
+    "POST /studio/{slug}/shares/{link_id}/revoke": OWN_FILE,
     "GET /shared/{token}": EVERYBODY,
     "GET /studio/{slug}/exports": OWN,
     "POST /studio/{slug}/exports": OWN,
