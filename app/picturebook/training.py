@@ -48,7 +48,6 @@ MEAN: Final = 0.5
 STD: Final = 0.25
 
 _N_STEPS: Final = 3_000
-_FAINTEST: Final = 0.01
 
 MAX_SHIFT_PX: Final = 6
 MAX_BRIGHTNESS: Final = 0.15
@@ -183,16 +182,13 @@ def _fit_classifier(
     """Fit the last linear map to the answers: multinomial logistic regression.
 
     It reads the channels of parts and cues alone, and none of its weights is negative: a class is
-    what speaks for it. Squared weights cost `ridge`, in a unit of each channel that lies halfway,
-    in logarithms, between its own spread and the channels' mean one. In one unit for all, evidence
-    would come from large regions alone, and in its own from a few pixels of an eye, blown up.
+    what speaks for it. Squared weights cost `ridge`, in units of the channels' mean spread. All
+    channels have the same unit, so evidence comes from large regions first, which are seen best,
+    and not from a few pixels of an eye, blown up.
     """
     means = _pooled(network.to(device), pictures.pixels, device).cpu()
     inputs = means * (binding.channel_kinds(means.shape[1]) <= len(binding.TELLING))
-    mean_spread = means.std(dim=0).mean()
-    # A channel that hardly ever lights up stays faint.
-    spread = inputs.std(dim=0).clamp(min=_FAINTEST * mean_spread)
-    unit = torch.sqrt(spread * mean_spread)
+    unit = means.std(dim=0).mean()
     weight, bias = fit_evidence(inputs / unit, pictures.answers, len(CLASSES), ridge)
     network.cpu()
     network.classifier.weight.data = weight / unit

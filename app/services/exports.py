@@ -352,7 +352,7 @@ def _labels(study: Study, chosen: Selection, *columns: Any) -> Select[Any]:
     if chosen.players != "all":
         query = query.where(Player.is_simulated.is_(chosen.players == "simulated"))
     if not chosen.practice:
-        query = query.where(~Round.practice)
+        query = query.where(Round.counts)
     if chosen.min_agreement:
         query = query.where(ConceptScore.n_given >= chosen.min_agreement)
     return query

@@ -109,7 +109,7 @@ def _rounds(study: Study) -> Subquery:
     return (
         select(Round.id, Round.player_id, Round.dealt_at, Round.finished_at)
         .join(Round.player)
-        .where(Round.study_id == study.id, ~Player.is_simulated, ~Round.practice)
+        .where(Round.study_id == study.id, ~Player.is_simulated, Round.counts)
         .subquery()
     )
 

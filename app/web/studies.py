@@ -133,7 +133,7 @@ def show(
 def _counts(session: Session, study: Study, *, simulated: bool) -> Counts:
     of_kind = (Round.study_id == study.id) & Player.is_simulated.is_(simulated)
     n_rounds, n_practice = session.execute(
-        select(func.count().filter(~Round.practice), func.count().filter(Round.practice))
+        select(func.count().filter(Round.counts), func.count().filter(Round.practice))
         .select_from(Round)
         .join(Round.player)
         .where(of_kind, Round.status != "open")
@@ -143,7 +143,7 @@ def _counts(session: Session, study: Study, *, simulated: bool) -> Counts:
         .select_from(Label)
         .join(Label.round)
         .join(Round.player)
-        .where(of_kind, ~Round.practice)
+        .where(of_kind, Round.counts)
     )
     n_concepts = session.scalar(
         select(func.count())
