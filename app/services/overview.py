@@ -109,7 +109,8 @@ def _rounds(study: Study) -> Subquery:
     return (
         select(Round.id, Round.player_id, Round.dealt_at, Round.finished_at)
         .join(Round.player)
-        .where(Round.study_id == study.id, ~Player.is_simulated, ~Round.practice)
+        .where(Round.study_id == study.id, ~Player.is_simulated)
+        .where(~Round.practice, ~Round.is_excluded)
         .subquery()
     )
 
@@ -125,6 +126,7 @@ def _agreement(
             func.date_trunc(unit, rounds.c.finished_at, "UTC").label("start"),
         )
         .join(rounds, rounds.c.id == Label.round_id)
+        .where(Label.hidden_at.is_(None))
         .cte()
     )
     per_map = (
