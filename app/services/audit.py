@@ -38,7 +38,7 @@ ACTS: Final[Mapping[str, str]] = {
     "player.lifted": "lifted the restriction of",
     "flag.dismiss": "dismissed what was odd about",
     "undo": "took back an act about",
-    "concept.merge": "merged into another concept the concept",
+    "concept.merge": "merged away the concept",
     "concept.split": "split the concept",
     "concept.rename": "renamed the concept",
     "concept.junk": "marked as junk the concept",

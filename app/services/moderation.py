@@ -301,7 +301,7 @@ def labels_of(session: Session, round_ids: Collection[UUID]) -> list[int]:
 
 def players_of(session: Session, round_ids: Collection[UUID]) -> list[UUID]:
     """Ids of the players of these rounds."""
-    return list(session.scalars(select(Round.player_id.distinct()).where(Round.id.in_(round_ids))))
+    return list(session.scalars(select(Round.player_id).where(Round.id.in_(round_ids))))
 
 
 def _check_number(ids: Collection[Any]) -> None:
