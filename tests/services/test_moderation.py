@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from app.infra.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from app.models import ClusterMap, Concept, ConceptScore, Flag, Label, Player, Restriction, Round
-from app.services import audit, checks, curation, honesty, moderation, players, rounds
+from app.services import audit, checks, curation, exports, honesty, moderation, players, rounds
 from tests.factories import make_account, make_study
 from tests.services.conftest import Game
 from tests.services.test_labels import Play, group, play
@@ -99,6 +99,18 @@ class TestLabels:
         others = rounds.labels_of_others(session, mine)
         assert [text for text, _ in others] == ["ears"]
         assert "damn" not in concepts(session, game)
+
+    def test_neither_hidden_labels_nor_excluded_players_are_exported(
+        self, session: Session, game: Game, ada: Player, eve: Player
+    ) -> None:
+        def exported() -> list[str]:
+            rows = exports.label_rows(session, study=game.study, secret=b"secret")
+            return [row["label"] for row in rows]
+
+        moderation.hide(session, game.study, label_ids=[label(session, "damn").id])
+        assert exported() == ["ears", "ear", "tail"]
+        moderation.restrict(session, game.study, player_ids=[eve.id], kind="excluded")
+        assert exported() == ["ears"]
 
     def test_it_counts_again_when_restored(self, session: Session, game: Game, ada: Player) -> None:
         hidden = label(session, "damn").id
