@@ -51,6 +51,8 @@ def load(url: str, path: Path) -> None:
         connection.execute("set lock_timeout = '5s'")
         connection.execute("drop schema public cascade")
         connection.execute("create schema public")
+        # A dump of one schema has its tables, but not the extension that their columns are of.
+        connection.execute("create extension if not exists vector")
     options = ["--no-owner", "--no-acl", "--single-transaction", "--exit-on-error"]
     # The schema is there already; a dump that makes it as well must not stumble over that.
     options += ["--schema=public"]

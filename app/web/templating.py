@@ -174,6 +174,7 @@ def _environment() -> Environment:
         may_moderate=_may_moderate,
         may_own=_may_own,
         stylesheets=_stylesheets(),
+        studio_stylesheets=_in_folder("studio"),
         reveal_percents=rules.REVEAL_PERCENTS,
         guess_points=rules.GUESS_POINTS,
         max_labels=rules.MAX_LABELS_PER_ROUND,
@@ -184,7 +185,12 @@ def _environment() -> Environment:
 
 def _stylesheets() -> list[str]:
     """From general to specific: what comes later may overrule what came before."""
-    blocks = sorted(file.name for file in (ROOT / "static" / "css" / "blocks").glob("*.css"))
-    return [f"/static/css/{name}.css" for name in ("tokens", "base", "layout")] + [
-        f"/static/css/blocks/{name}" for name in blocks
-    ]
+    general = [f"/static/css/{name}.css" for name in ("tokens", "base", "layout")]
+    return general + _in_folder("blocks")
+
+
+def _in_folder(name: str) -> list[str]:
+    """The style sheets of a folder. Those of `studio` go to its pages alone: players, often on a
+    phone, need none of them."""
+    files = sorted((ROOT / "static" / "css" / name).glob("*.css"))
+    return [f"/static/css/{name}/{file.name}" for file in files]

@@ -40,7 +40,13 @@ def play_all_kinds(session: Session, game: Game) -> Sequence[Label]:
     give(session, ben, game, 2, "tail")
     give(session, robot, game, 0, "edges")
     session.add(
-        KnownAnswer(cluster_map_id=game.maps[1].id, region="ear", words=["ear"], energy_share=0.9)
+        KnownAnswer(
+            cluster_map_id=game.maps[1].id,
+            study_id=game.study.id,
+            region="ear",
+            words=["ear"],
+            energy_share=0.9,
+        )
     )
     session.flush()
     learner = make_player(session)

@@ -2,6 +2,8 @@
 
 from html.parser import HTMLParser
 
+from httpx import Response
+
 _VOID = {"img", "input", "meta", "link", "br", "stop", "rect", "path", "circle", "ellipse"}
 
 
@@ -53,3 +55,8 @@ def text_of(html: str) -> str:
     parser.words = []
     parser.feed(html)
     return " ".join(" ".join(parser.words).split())
+
+
+def is_sent_to_sign_in(answer: Response) -> bool:
+    """Whether a stranger was asked to sign in instead of being shown or allowed anything."""
+    return answer.status_code == 401 or answer.headers.get("location", "").startswith("/sign-in?")

@@ -228,6 +228,7 @@ class Site:
     people: dict[str, Account | None]
     study: Study
     image: Image
+    class_id: int
     round_id: UUID
     bystander: Account
 
@@ -251,7 +252,7 @@ def site(session: Session, storage: Storage) -> Site:
     make_account(session, role="admin")  # so that no admin is the only one
     bystander = make_account(session, "bystander")
     session.commit()
-    return Site(people, study, image, round_.id, bystander)
+    return Site(people, study, image, image.class_id, round_.id, bystander)
 
 
 def ask(session: Session, client: TestClient, site: Site, route: str) -> Response:
@@ -262,7 +263,7 @@ def ask(session: Session, client: TestClient, site: Site, route: str) -> Respons
     token = accounts.make_link(session, site.bystander, purpose=purpose, email=email)
     owner = site.people["owner"]
     assert owner is not None
-    concept = Concept(class_id=site.study.classes[0].id, name=f"sail {uuid4().hex}")
+    concept = Concept(class_id=site.class_id, name=f"sail {uuid4().hex}")
     session.add(concept)
     if "shared" in path:
         address = f"/studio/{site.study.slug}/network"
@@ -283,7 +284,7 @@ def ask(session: Session, client: TestClient, site: Site, route: str) -> Respons
         draft_id=draft.id,
         export_id=uuid4(),
         number=1,
-        class_id=site.study.classes[0].id,
+        class_id=site.class_id,
         concept_id=concept.id,
         link_id=1,
         file_id=uuid4(),

@@ -329,7 +329,8 @@ class TestWhoseWords:
     def test_the_study_counts_each_kind_apart(self, researcher: TestClient, study: Study) -> None:
         said = text_of(researcher.get(f"/studio/{study.slug}").text)
         figures = "Rounds played 1 Labels typed 1 Concepts found 1"
-        assert f"The game {figures} Simulated players, kept apart {figures}" in said
+        overview = "Overview: rounds, coverage, agreement over time"
+        assert f"The game {figures} {overview} Simulated players, kept apart {figures}" in said
 
     @pytest.mark.usefixtures("by_people")
     def test_the_study_does_not_mention_simulated_players_before_they_play(

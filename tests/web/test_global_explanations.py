@@ -21,7 +21,7 @@ from app.models import (
 )
 from tests.factories import make_image, make_study, maps_of, spot_map
 from tests.web.conftest import Sent
-from tests.web.reading import text_of
+from tests.web.reading import is_sent_to_sign_in, text_of
 from tests.web.test_explanations import _lost_round
 
 
@@ -288,8 +288,8 @@ def test_strangers_see_none_of_it(client: TestClient, boats: Boats) -> None:
         *(boats.base, f"{boats.base}/data.csv", f"{boats.base}/data.json"),
         *(f"/studio/{slug}/concepts/{boats.sail.id}", f"/studio/{slug}/network", "/compare"),
     ):
-        assert client.get(path).status_code == 403
-    assert client.post(f"{boats.base}/measure", data={"players": "people"}).status_code == 403
+        assert is_sent_to_sign_in(client.get(path))
+    assert is_sent_to_sign_in(client.post(f"{boats.base}/measure", data={"players": "people"}))
 
 
 def test_simulated_players_words_never_count_among_peoples(

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.infra.settings import Settings
-from app.models import Study
+from app.models import Image, Study
 from app.web import main
 from app.web.deps import SessionDep
 from app.web.main import StartError, create_app
@@ -174,10 +174,20 @@ class TestStaticFiles:
             assert answer.status_code == 200
             assert "immutable" in answer.headers["cache-control"]
 
-    def test_scripts_and_styles_stay_under_100_kilobytes(self) -> None:
-        own = [*ROOT.glob("static/css/**/*.css"), *ROOT.glob("static/js/*.js")]
-        files = [*own, STATIC_FOLDERS["/lib/htmx"] / "htmx.min.js"]
-        assert sum(file.stat().st_size for file in files) < 100_000
+    def test_scripts_and_styles_of_a_round_stay_under_100_kilobytes(
+        self, client: TestClient, study: Study, image: Image
+    ) -> None:
+        page = client.get(f"/play/{study.slug}").text
+        addresses = re.findall(r'<(?:script src|link rel="stylesheet" href)="([^"]+)"', page)
+        assert len(addresses) > 10
+        assert sum(len(client.get(address).content) for address in addresses) < 100_000
+
+    def test_those_of_a_studios_page_do_not_grow_without_end(
+        self, researcher: TestClient, study: Study
+    ) -> None:
+        page = researcher.get(f"/studio/{study.slug}").text
+        addresses = re.findall(r'<(?:script src|link rel="stylesheet" href)="([^"]+)"', page)
+        assert sum(len(researcher.get(address).content) for address in addresses) < 120_000
 
 
 class TestStarting:

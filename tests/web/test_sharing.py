@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from app.models import Image, ShareLink, Study
 from tests.factories import make_study
-from tests.web.reading import text_of
+from tests.web.reading import is_sent_to_sign_in, text_of
 
 
 def make_link(researcher: TestClient, study: Study, address: str) -> str:
@@ -32,7 +32,7 @@ def test_a_link_opens_its_page_and_the_studys_explanations_and_nothing_else(
     researcher: TestClient, reader: TestClient, session: Session, study: Study, image: Image
 ) -> None:
     page = f"/explanations/{image.id}"
-    assert reader.get(page).status_code == 403
+    assert is_sent_to_sign_in(reader.get(page))
     opened = reader.get(make_link(researcher, study, page))
     assert opened.headers["location"] == page
     for path in (page, f"/images/{image.id}/view.jpg", f"/studio/{study.slug}/network"):
@@ -40,7 +40,7 @@ def test_a_link_opens_its_page_and_the_studys_explanations_and_nothing_else(
     other = make_study(session, name="Other")
     session.commit()
     for path in ("/studio", f"/studio/{study.slug}", f"/studio/{other.slug}/network"):
-        assert reader.get(path).status_code == 403
+        assert is_sent_to_sign_in(reader.get(path))
 
 
 def test_a_reader_changes_nothing(
@@ -48,9 +48,9 @@ def test_a_reader_changes_nothing(
 ) -> None:
     reader.get(make_link(researcher, study, f"/explanations/{image.id}"))
     measure = f"/studio/{study.slug}/classes/{study.classes[0].id}/measure"
-    assert reader.post(measure, data={"players": "people"}).status_code == 403
+    assert is_sent_to_sign_in(reader.post(measure, data={"players": "people"}))
     share = f"/studio/{study.slug}/shares"
-    assert reader.post(share, data={"address": "/", "days": "7"}).status_code == 403
+    assert is_sent_to_sign_in(reader.post(share, data={"address": "/", "days": "7"}))
     page = reader.get(f"/studio/{study.slug}/classes/{study.classes[0].id}").text
     assert "Measure now" not in page
     assert "Share by a link" not in page
@@ -64,7 +64,7 @@ def test_a_link_taken_back_closes_at_once(
     reader.get(link)
     number = session.scalars(select(ShareLink.id)).one()
     researcher.post(f"/studio/{study.slug}/shares/{number}/revoke")
-    assert reader.get(page).status_code == 403
+    assert is_sent_to_sign_in(reader.get(page))
     answer = reader.get(link)
     assert answer.status_code == 403
     assert "has ended or was taken back" in text_of(answer.text)
@@ -77,7 +77,7 @@ def test_a_link_ends(
     reader.get(make_link(researcher, study, page))
     session.scalars(select(ShareLink)).one().expires_at = datetime.now(UTC) - timedelta(seconds=1)
     session.commit()
-    assert reader.get(page).status_code == 403
+    assert is_sent_to_sign_in(reader.get(page))
     assert "None." in text_of(researcher.get(f"/studio/{study.slug}/shares").text)
 
 
