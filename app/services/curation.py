@@ -71,7 +71,7 @@ def in_use(session: Session, *, class_id: int, simulated: bool) -> list[ConceptW
         .where(Concept.merged_into_id.is_(None), ~Concept.is_junk)
         .order_by(Concept.name)
     ).all()
-    typed: dict[int, Counter[str]] = {concept.id: Counter() for concept in found}
+    typed: dict[int | None, Counter[str]] = {concept.id: Counter() for concept in found}
     for concept_id, text, n in session.execute(
         select(Label.concept_id, Label.text, func.count())
         .where(Label.concept_id.in_(typed))

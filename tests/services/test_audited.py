@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
+from app.infra.errors import ConflictError
 from app.infra.storage import Storage
 from app.models import Account, Study
 from app.services import access, accounts, audit, erasure, labels, sharing, studies
@@ -76,7 +77,7 @@ def test_taking_a_member_out_is_logged_once(
 
 
 def test_a_refused_act_is_not_logged(session: Session, anna: Account) -> None:
-    with pytest.raises(studies.ConflictError):
+    with pytest.raises(ConflictError):
         studies.set_status(session, make_study(session), status="open")
     assert audit.find(session, act="study.open") == []
 

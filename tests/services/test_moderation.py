@@ -1,5 +1,7 @@
 """What moderators decide about labels and players changes results at once, and can be undone."""
 
+from uuid import UUID
+
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -71,7 +73,8 @@ class TestQueue:
         session.query(Flag).delete()
         for one in flagged:
             honesty.flag(session, one, "burst", "")
-        seen, last = [], None
+        seen: list[UUID] = []
+        last: int | None = None
         while page := moderation.cases(session, game.study, older_than=last):
             seen += [case.round_id for case in page]
             last = page[-1].last_flag_id

@@ -65,7 +65,8 @@ def test_older_lines_follow_without_gap_or_repeat(
         audit.record(session, "study.open", Subject("study", str(n), f"number {n}"), study=study)
         session.flush()
     session.commit()
-    address, seen = f"/studio/{study.slug}/log?q=number", []
+    address = f"/studio/{study.slug}/log?q=number"
+    seen: list[str] = []
     while address:
         page = client.get(address).text
         seen += re.findall(r"<b>number (\d)</b>", page)
