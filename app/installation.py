@@ -2,7 +2,7 @@
 a folder of photos, which takes several transactions."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from app.infra.embedded import embedded_services
 from app.infra.queue import CelerySender
 from app.infra.settings import Settings, get_settings
 from app.infra.storage import Storage
+from app.services import audit
+from app.services.audit import Actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,11 @@ class Installation:
     engine: Engine
     factory: sessionmaker[Session]
 
-    def transaction(self) -> AbstractContextManager[Session]:
-        return transaction(self.factory, CelerySender(self.redis_url))
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        with transaction(self.factory, CelerySender(self.redis_url)) as session:
+            audit.act_as(session, Actor("command line"))
+            yield session
 
 
 @contextmanager

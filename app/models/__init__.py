@@ -15,7 +15,7 @@ from app.models.measures import (
     ConceptTest,
     MapPrototype,
 )
-from app.models.moderation import Flag
+from app.models.moderation import Flag, Restriction
 from app.models.rounds import DailyMap, Hand, PointsEntry, Round
 from app.models.search import WordEmbedding
 from app.models.sharing import ShareLink
@@ -56,6 +56,7 @@ __all__ = [
     "OneTimeLink",
     "Player",
     "PointsEntry",
+    "Restriction",
     "Round",
     "ShareLink",
     "SignIn",

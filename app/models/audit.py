@@ -16,7 +16,8 @@ _WORDS = (
 
 
 class AuditEntry(Base):
-    """A line of the audit log. Lines are added, never changed: the database refuses it.
+    """A line of the audit log. Lines are added, never changed: the database refuses it, but that
+    names of accounts that are gone may go from it.
 
     Names are kept beside ids, and no id is a foreign key: the line outlives what it is about.
     """

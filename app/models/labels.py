@@ -6,7 +6,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueC
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.concepts.scoring import paper_score
-from app.models.base import Base, CreatedAt, RowId
+from app.models.base import Base, CreatedAt, Moment, RowId
 from app.models.rounds import Round
 from app.models.studies import StudyClass
 
@@ -72,7 +72,8 @@ class Embedding(Base):
 
 
 class Label(Base):
-    """One label as a player typed it. `text` never changes; the concepts job sets the rest."""
+    """One label as a player typed it. `text` never changes; the concepts job says what it means, a
+    moderator may hide it."""
 
     __tablename__ = "labels"
     __table_args__ = (
@@ -95,6 +96,8 @@ class Label(Base):
     concept_id: Mapped[int | None] = mapped_column(
         ForeignKey("concepts.id", ondelete="SET NULL"), index=True
     )
+    # Since when a moderator has hidden it: it is kept, is shown to nobody else, and means nothing.
+    hidden_at: Mapped[Moment | None]
     created_at: Mapped[CreatedAt]
 
     round: Mapped[Round] = relationship(lazy="raise")

@@ -52,6 +52,7 @@ class Round(Base):
         ),
         CheckConstraint("place_until is null or (status = 'open' and not practice)", name="place"),
         CheckConstraint("not is_spare or (status <> 'open' and not practice)", name="spare"),
+        CheckConstraint("not is_excluded or (status <> 'open' and not practice)", name="excluded"),
         Index(
             "ix_rounds_place_until",
             "place_until",
@@ -77,6 +78,8 @@ class Round(Base):
     place_until: Mapped[Moment | None]
     # Finished when the map had all the rounds wanted. It earned points, and counts in no result.
     is_spare: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # Moderators have decided about its player that it counts in no result: see Restriction.
+    is_excluded: Mapped[bool] = mapped_column(default=False, server_default=false())
     daily_on: Mapped[date | None]  # the day whose challenge it belongs to
     taboo: Mapped[list[str]] = mapped_column(ARRAY(String(60)), default=list, server_default="{}")
     dealt_at: Mapped[CreatedAt]
@@ -98,12 +101,12 @@ class Round(Base):
     @hybrid_property
     def counts(self) -> bool:
         """Whether it counts in the results of its study, once it is finished."""
-        return not self.practice and not self.is_spare
+        return not (self.practice or self.is_spare or self.is_excluded)
 
     @counts.inplace.expression
     @classmethod
     def _counts(cls) -> ColumnElement[bool]:
-        return and_(not_(cls.practice), not_(cls.is_spare))
+        return and_(not_(cls.practice), not_(cls.is_spare), not_(cls.is_excluded))
 
 
 class Hand(Base):

@@ -3,13 +3,14 @@
 from enum import IntEnum
 from uuid import UUID
 
-from sqlalchemy import Select, delete, or_, select, true
+from sqlalchemy import Select, or_, select, true
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, joinedload
 
 from app.infra.errors import ConflictError, ForbiddenError, NotFoundError
 from app.models import Account, Image, Study, StudyDraft, StudyMember
-from app.services import accounts
+from app.services import accounts, audit
+from app.services.audit import Subject
 
 
 class Level(IntEnum):
@@ -110,6 +111,15 @@ def set_member(session: Session, study: Study, *, name: str, role: str) -> None:
     account = accounts.find(session, name.strip())
     if account.id == study.owner_id:
         raise ConflictError(f"{account.name} owns this study and may do everything in it already.")
+    member = session.get(StudyMember, (study.id, account.id), populate_existing=True)
+    audit.record(
+        session,
+        "member.set",
+        Subject.of_account(account),
+        study=study,
+        before={"role": member.role if member else None},
+        after={"role": role},
+    )
     session.execute(
         insert(StudyMember)
         .values(study_id=study.id, account_id=account.id, role=role)
@@ -118,8 +128,19 @@ def set_member(session: Session, study: Study, *, name: str, role: str) -> None:
 
 
 def remove_member(session: Session, study: Study, account_id: UUID) -> None:
-    session.execute(
-        delete(StudyMember).where(
-            StudyMember.study_id == study.id, StudyMember.account_id == account_id
-        )
+    member = session.scalar(
+        select(StudyMember)
+        .where(StudyMember.study_id == study.id, StudyMember.account_id == account_id)
+        .options(joinedload(StudyMember.account))
     )
+    if member is None:
+        return
+    audit.record(
+        session,
+        "member.remove",
+        Subject.of_account(member.account),
+        study=study,
+        before={"role": member.role},
+    )
+    session.delete(member)
+    session.flush()

@@ -16,6 +16,8 @@ from app.infra.mail import Mailer
 from app.infra.queue import enqueue
 from app.infra.security import hash_password, is_outdated, is_password, new_token, token_digest
 from app.models import Account, OneTimeLink, Player, SignIn
+from app.services import audit
+from app.services.audit import Subject
 
 # The first mark found counts: Edge calls itself Chrome, too, and Chrome calls itself Safari.
 _BROWSERS = {
@@ -234,6 +236,7 @@ def set_password(
     as links to set it."""
     _check_password(password, name=account.name)
     account.password_hash = hash_password(password)
+    audit.record(session, "account.password", Subject.of_account(account))
     sign_out_everywhere(session, account, but=but)
     session.execute(
         delete(OneTimeLink).where(
@@ -257,6 +260,13 @@ def change_role(session: Session, account: Account, role: Role) -> None:
     """Set what somebody may do on the site. ConflictError rather than leave it without an admin."""
     if account.role == "admin" and role != "admin":
         refuse_last_admin(session, account)
+    audit.record(
+        session,
+        "account.role",
+        Subject.of_account(account),
+        before={"role": account.role},
+        after={"role": role},
+    )
     account.role = role
 
 
@@ -362,6 +372,8 @@ def make_link(
         .values(account_id=account.id, purpose=purpose, **values)
         .on_conflict_do_update(index_elements=["account_id", "purpose"], set_=values)
     )
+    if purpose == "password":
+        audit.record(session, "account.password_link", Subject.of_account(account))
     return token
 
 

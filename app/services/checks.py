@@ -65,7 +65,7 @@ _CHECKS = {
         with found as (
             select cluster_map_id,
                 count(*) filter (where status <> 'open' and not practice and not is_spare
-                    and players.kind <> 'simulated') as n_finished,
+                    and not is_excluded and players.kind <> 'simulated') as n_finished,
                 count(*) filter (where status <> 'open' and not practice
                     and players.kind = 'simulated') as simulated_n_finished,
                 count(*) filter (where place_until is not null) as n_leased

@@ -4,18 +4,31 @@ of the concepts job keeps to it, and every act can be taken back.
 Each act moves the labels at once and asks for the scores to be made anew.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.concepts import tidy_label
 from app.infra.errors import ConflictError, InvalidInputError, NotFoundError
 from app.infra.queue import enqueue
-from app.models import ClusterMap, Concept, ConceptPin, Image, Label, Player, Round, StudyClass
+from app.models import (
+    ClusterMap,
+    Concept,
+    ConceptPin,
+    Image,
+    Label,
+    Player,
+    Round,
+    Study,
+    StudyClass,
+)
+from app.services import audit
+from app.services.audit import Subject
 
 MAX_NAME_CHARACTERS = 60
 
@@ -38,6 +51,73 @@ class Before:
     texts: dict[str, int | None]
 
 
+@dataclass(frozen=True, slots=True)
+class ConceptWords:
+    """A concept with the ways in which players say it, tidied, each with the number of labels."""
+
+    concept: Concept
+    texts: list[tuple[str, int]]
+
+    @property
+    def n_labels(self) -> int:
+        return sum(n for _, n in self.texts)
+
+
+def in_use(session: Session, *, class_id: int, simulated: bool) -> list[ConceptWords]:
+    """A class's concepts that labels can be in, those with most labels first."""
+    found = session.scalars(
+        select(Concept)
+        .where(Concept.class_id == class_id, Concept.simulated.is_(simulated))
+        .where(Concept.merged_into_id.is_(None), ~Concept.is_junk)
+        .order_by(Concept.name)
+    ).all()
+    typed: dict[int | None, Counter[str]] = {concept.id: Counter() for concept in found}
+    for concept_id, text, n in session.execute(
+        select(Label.concept_id, Label.text, func.count())
+        .where(Label.concept_id.in_(typed))
+        .group_by(Label.concept_id, Label.text)
+    ):
+        typed[concept_id][tidy_label(text) or text] += n
+    listed = [ConceptWords(concept, typed[concept.id].most_common()) for concept in found]
+    return sorted(listed, key=lambda one: -one.n_labels)
+
+
+def require_in_class(
+    session: Session, image_class: StudyClass, concept_ids: Collection[int]
+) -> None:
+    """Refuse concepts of other classes, and none at all."""
+    if not concept_ids:
+        raise InvalidInputError("Tick the concepts that it is about.")
+    theirs = select(func.count()).where(
+        Concept.class_id == image_class.id, Concept.id.in_(concept_ids)
+    )
+    if session.scalar(theirs) != len(set(concept_ids)):
+        raise NotFoundError("One of these concepts is gone. Load the page anew.")
+
+
+def merge_all(session: Session, *, concept_ids: Collection[int], name: str = "") -> None:
+    """Merge two or more concepts into the one with most labels, which gets the name, if there is
+    one. It may be that of any of them."""
+    if len(set(concept_ids)) < 2:
+        raise InvalidInputError("Tick two concepts or more to merge them.")
+    wanted = tidy_label(name) if name.strip() else None
+    n_labels = dict(
+        session.execute(
+            select(Label.concept_id, func.count())
+            .where(Label.concept_id.in_(concept_ids))
+            .group_by(Label.concept_id)
+        ).all()
+    )
+    ranked = sorted(set(concept_ids), key=lambda key: (-n_labels.get(key, 0), key))
+    named = next((key for key in ranked if _get(session, key).name == wanted), None)
+    into_id = named or ranked[0]
+    for concept_id in ranked:
+        if concept_id != into_id:
+            merge(session, concept_id=concept_id, into_id=into_id)
+    if name.strip() and named is None:
+        rename(session, concept_id=into_id, name=name)
+
+
 def merge(session: Session, *, concept_id: int, into_id: int) -> Before:
     """All labels of a concept, now and later, belong to another one of the class."""
     source, target = _lock(session, concept_id), _get(session, into_id)
@@ -49,6 +129,7 @@ def merge(session: Session, *, concept_id: int, into_id: int) -> Before:
     source.merged_into_id = target.id
     source.is_fixed = target.is_fixed = True
     _place(session, source, dict.fromkeys(before.texts, target.id))
+    _record(session, "concept.merge", source, before, {"merged into": target.name})
     return before
 
 
@@ -76,6 +157,7 @@ def split(session: Session, *, concept_id: int, texts: Collection[str], name: st
     before.concepts.append({**_decided(new), "merged_into_id": source.id})
     places = {text: new.id if text in wanted else source.id for text in before.texts}
     _place(session, source, places)
+    _record(session, "concept.split", source, before, {"new": new.name, "labels": sorted(wanted)})
     return before
 
 
@@ -86,6 +168,7 @@ def rename(session: Session, *, concept_id: int, name: str) -> Before:
     concept.name = _free_name(session, concept, name)
     concept.is_fixed = True
     _place(session, concept, dict.fromkeys(before.texts, concept.id))
+    _record(session, "concept.rename", concept, before, {"name": concept.name})
     return before
 
 
@@ -95,6 +178,7 @@ def mark_junk(session: Session, *, concept_id: int) -> Before:
     before = _before(session, concept)
     concept.is_junk = concept.is_fixed = True
     _place(session, concept, dict.fromkeys(before.texts, None))
+    _record(session, "concept.junk", concept, before, {"is junk": True})
     return before
 
 
@@ -106,6 +190,7 @@ def mark_bias(session: Session, *, concept_id: int, is_bias: bool) -> Before:
     # Or a run that finds nothing of it would take the mark away with it.
     concept.is_fixed = concept.is_fixed or is_bias
     session.flush()
+    _record(session, "concept.bias", concept, before, {"is bias": is_bias})
     return before
 
 
@@ -125,6 +210,18 @@ def undo(session: Session, before: Before) -> None:
     session.execute(delete(ConceptPin).where(of_kind, ConceptPin.text.in_(list(before.pins))))
     _pin(session, before, {text: place[0] for text, place in before.pins.items() if place})
     _move(session, before, before.texts)
+
+
+def _record(
+    session: Session, act: str, concept: Concept, before: Before, after: Mapping[str, Any]
+) -> None:
+    study = session.scalars(
+        select(Study).join(StudyClass).where(StudyClass.id == concept.class_id)
+    ).one()
+    was = next(one["name"] for one in before.concepts if one["id"] == concept.id)
+    subject = Subject("concept", str(concept.id), was)
+    kept = {"name": was, audit.UNDO: asdict(before)}
+    audit.record(session, act, subject, study=study, before=kept, after=after)
 
 
 def _get(session: Session, concept_id: int) -> Concept:
@@ -205,6 +302,8 @@ def _move(session: Session, of: Concept | Before, places: Mapping[str, int | Non
             Image.class_id == of.class_id,
             Player.is_simulated.is_(of.simulated),
             ~Round.practice,
+            ~Round.is_excluded,
+            Label.hidden_at.is_(None),
         )
     )
     moves = [

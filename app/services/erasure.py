@@ -7,7 +7,8 @@ from sqlalchemy.orm import Session
 
 from app.infra.queue import enqueue
 from app.models import Account, ClusterMap, Image, Label, Player, Round, StudyClass
-from app.services import accounts
+from app.services import accounts, audit
+from app.services.audit import Subject
 
 Words = Literal["keep", "remove"]
 
@@ -22,10 +23,12 @@ def erase(session: Session, account: Account, *, words: Words) -> None:
     """
     if account.role == "admin":
         accounts.refuse_last_admin(session, account)
+    audit.record(session, "account.erase", Subject.of_account(account), after={"words": words})
     if words == "remove":
         _remove_labels(session, account)
     # Rows that hang on the account go with it, and no cookie opens its player any more.
     session.execute(delete(Account).where(Account.id == account.id))
+    audit.forget(session, account.id)
     session.expunge(account)
 
 

@@ -229,7 +229,8 @@ def has_labels(session: Session, class_id: int, *, simulated: bool) -> bool:
         .join(Round.player)
         .join(Round.cluster_map)
         .join(ClusterMap.image)
-        .where(Image.class_id == class_id, Player.is_simulated.is_(simulated), Round.counts)
+        .where(Image.class_id == class_id, Player.is_simulated.is_(simulated))
+        .where(Round.counts, Label.hidden_at.is_(None))
     )
     return bool(session.scalar(select(found.exists())))
 

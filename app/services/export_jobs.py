@@ -17,7 +17,8 @@ from app.infra.errors import ConflictError, NotFoundError
 from app.infra.queue import enqueue
 from app.infra.storage import Storage
 from app.models import Export, Study
-from app.services import export_files, exports, studies
+from app.services import audit, export_files, exports, studies
+from app.services.audit import Subject
 from app.services.exports import ExportSpec
 
 _REPORT_EVERY_S = 0.5
@@ -33,6 +34,7 @@ def request(session: Session, *, study: Study, spec: ExportSpec) -> Export:
     export = Export(study_id=study.id, spec=spec.as_json())
     session.add(export)
     session.flush()
+    audit.record(session, "export.request", Subject.of_study(study), study=study, after=export.spec)
     enqueue(session, "exports.write", export_id=str(export.id))
     return export
 

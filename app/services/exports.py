@@ -348,6 +348,7 @@ def _labels(study: Study, chosen: Selection, *columns: Any) -> Select[Any]:
         .outerjoin(Label.concept)
         .outerjoin(ConceptScore, score)
         .where(Round.study_id == study.id, *_of_maps(chosen), *_of_days(chosen))
+        .where(Label.hidden_at.is_(None), ~Round.is_excluded)
     )
     if chosen.players != "all":
         query = query.where(Player.is_simulated.is_(chosen.players == "simulated"))

@@ -29,6 +29,8 @@ from app.models import (
     Study,
     StudyClass,
 )
+from app.services import audit
+from app.services.audit import Subject
 from app.services.explanations import has_labels
 
 MIN_BIAS_SHARE: Final = 5.0
@@ -440,6 +442,17 @@ def mark(session: Session, *, concept_id: int, is_part: bool | None) -> Concept:
     """Say whether a concept is part of its class; None takes back what was said."""
     concept = get_concept(session, concept_id)
     stored = session.get(ConceptMark, concept_id)
+    study = session.scalars(
+        select(Study).join(StudyClass).where(StudyClass.id == concept.class_id)
+    ).one()
+    audit.record(
+        session,
+        "concept.part",
+        Subject("concept", str(concept.id), concept.name),
+        study=study,
+        before={"is part": stored.is_part if stored else None},
+        after={"is part": is_part},
+    )
     if is_part is None:
         if stored is not None:
             session.delete(stored)

@@ -93,6 +93,7 @@ def taboo_words(session: Session, *, player_id: UUID, map_id: UUID) -> list[str]
             .where(
                 Label.cluster_map_id == map_id,
                 Label.remark.is_(None) | (Label.remark == "taboo"),
+                Label.hidden_at.is_(None),
                 Round.counts,
             )
             .group_by(word)

@@ -37,7 +37,8 @@ from app.models import (
     Study,
     StudyClass,
 )
-from app.services import explanations, ledger
+from app.services import audit, explanations, ledger
+from app.services.audit import Subject
 from app.services.embeddings import KeptEmbedder
 
 
@@ -50,6 +51,7 @@ def ask_all(session: Session, study: Study) -> int:
     for image_class in study.classes:
         for simulated in kinds:
             enqueue(session, "labels.group_class", class_id=image_class.id, simulated=simulated)
+    audit.record(session, "study.ask_concepts", Subject.of_study(study), study=study)
     return len(study.classes) * len(kinds)
 
 
@@ -130,7 +132,8 @@ def _typed_labels(session: Session, class_id: int, *, simulated: bool) -> list[_
         .join(Round.guessed_class)
         .join(Round.cluster_map)
         .join(ClusterMap.image)
-        .where(Image.class_id == class_id, Player.is_simulated.is_(simulated), Round.counts)
+        .where(Image.class_id == class_id, Player.is_simulated.is_(simulated))
+        .where(Round.counts, Label.hidden_at.is_(None))
         .order_by(Label.id)
     )
     return [

@@ -148,6 +148,7 @@ _CONFIRMED = text(
         join concepts on concepts.id = labels.concept_id
         where concepts.class_id = :class_id and concepts.simulated = :simulated
             and labels.remark is null and not rounds.practice and not rounds.is_spare
+            and not rounds.is_excluded and labels.hidden_at is null
         group by 1, 2, 3
     ), ranked as (
         select given.*, count(*) over w as n_players,

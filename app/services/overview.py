@@ -125,6 +125,7 @@ def _agreement(
             func.date_trunc(unit, rounds.c.finished_at, "UTC").label("start"),
         )
         .join(rounds, rounds.c.id == Label.round_id)
+        .where(Label.hidden_at.is_(None))
         .cte()
     )
     per_map = (

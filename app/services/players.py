@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, aliased
 from app import rules
 from app.infra.security import new_token, token_digest
 from app.models import Account, ClusterMap, Hand, Player, Round, Tally
-from app.services import boards, ledger
+from app.services import boards, ledger, moderation
 
 
 def create_guest(session: Session) -> tuple[Player, str]:
@@ -93,6 +93,7 @@ def merge_guest(session: Session, *, guest: Player, account: Account) -> int:
     session.flush()
     _merge_hands(session, source=found.id, target=account.player_id)
     ledger.merge(session, source=found.id, target=account.player_id)
+    moderation.carry_over(session, source=found.id, target=account.player_id)
     return len(moved)
 
 

@@ -28,18 +28,20 @@ from app.models import (
     StudyClass,
     Tally,
 )
-from app.services import dealing, honesty, ledger, practice, studies
+from app.services import dealing, honesty, ledger, moderation, practice, studies
 from app.services.drawing import read_map, read_view, to_jpeg
 
 
 def deal(session: Session, *, player: Player, study: Study, daily: bool = False) -> Round | None:
     """The player's open round in this study, or a new one; None when they have seen every map.
+    ForbiddenError for a player who is banned from it.
 
     For practice it is a map with a known answer, while there is one; else as services.dealing says.
     daily: of today's challenge; None when the player has been dealt all of it.
     """
     # One deal at a time for a player: a second tab waits here, then finds the open round.
     hand = dealing.lock_hand(session, player, study)
+    moderation.check_may_play(session, study, player)
     now = datetime.now(UTC)
     player.last_seen_at = now
     open_round = session.scalar(
@@ -238,9 +240,11 @@ def _finish(
     session: Session, round_: Round, status: str, guessed_class_id: int | None = None
 ) -> None:
     """Close the round and count it for its map, in the place that was kept for it. A round whose
-    place was given back takes another one; where none is left it is spare."""
-    if not (round_.practice or round_.player.is_simulated):
-        had_place = round_.place_until is not None
+    place was given back takes another one; where none is left it is spare. That of a restricted
+    player does not count, and gives its place back."""
+    round_.is_excluded = moderation.is_left_out(session, round_)
+    had_place = round_.place_until is not None
+    if not (round_.practice or round_.player.is_simulated or round_.is_excluded):
         round_.is_spare = not had_place and not dealing.take_place(session, round_.cluster_map_id)
     round_.place_until = None
     round_.status, round_.guessed_class_id = status, guessed_class_id
@@ -248,6 +252,8 @@ def _finish(
     counted: dict[InstrumentedAttribute[int], ColumnElement[int]] = {}
     if round_.player.is_simulated and not round_.practice:
         counted = {ClusterMap.simulated_n_finished: ClusterMap.simulated_n_finished + 1}
+    elif round_.is_excluded and had_place:
+        counted = {ClusterMap.n_leased: ClusterMap.n_leased - 1}
     elif round_.counts:
         counted = {
             ClusterMap.n_finished: ClusterMap.n_finished + 1,
@@ -344,6 +350,7 @@ def labels_of_others(session: Session, round_: Round) -> list[tuple[str, int]]:
             Label.cluster_map_id == round_.cluster_map_id,
             Round.player_id != round_.player_id,
             Player.is_simulated.is_(round_.player.is_simulated),
+            Label.hidden_at.is_(None),
             Round.counts,
         )
         .group_by(func.lower(Label.text))

@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 from app.infra.errors import InvalidInputError, NotFoundError
 from app.infra.security import new_token, token_digest
 from app.models import ShareLink, Study
+from app.services import audit
+from app.services.audit import Subject
 
 DAYS: Final = (1, 7, 30, 365)
 """How long a link may last."""
@@ -35,6 +37,8 @@ def create(
     )
     session.add(link)
     session.flush()
+    after = {"opens": address, "days": days}
+    audit.record(session, "study.share", Subject.of_study(study), study=study, after=after)
     return link, token
 
 
@@ -64,12 +68,14 @@ def list_good(session: Session, study_id: UUID) -> list[ShareLink]:
     )
 
 
-def revoke(session: Session, study_id: UUID, link_id: int) -> None:
+def revoke(session: Session, study: Study, link_id: int) -> None:
     """Take a link back, at once for everybody who has it. Done twice it changes nothing."""
     link = session.scalar(
-        select(ShareLink).where(ShareLink.id == link_id, ShareLink.study_id == study_id)
+        select(ShareLink).where(ShareLink.id == link_id, ShareLink.study_id == study.id)
     )
     if link is None:
         raise NotFoundError("There is no such link.")
     if link.revoked_at is None:
         link.revoked_at = datetime.now(UTC)
+        before = {"opens": link.address}
+        audit.record(session, "study.unshare", Subject.of_study(study), study=study, before=before)

@@ -15,7 +15,8 @@ from app.infra.db import reading
 from app.infra.errors import NotFoundError
 from app.infra.storage import Storage
 from app.models import Image, LocalExplanation, Network, Snapshot, Study
-from app.services import export_files, studies
+from app.services import audit, export_files, studies
+from app.services.audit import Subject
 from app.services.exports import ExportSpec
 
 MANIFEST_FILE = "manifest.json"
@@ -115,19 +116,19 @@ def number(session: Session, prepared: Prepared) -> tuple[Snapshot, bool]:
     the data is what the last snapshot holds, that one is the snapshot: whoever asks twice, or a
     job that runs twice, makes no second one."""
     # Two at once take turns.
-    study_id = session.scalars(
-        select(Study.id).where(Study.slug == prepared.study_slug).with_for_update()
+    study = session.scalars(
+        select(Study).where(Study.slug == prepared.study_slug).with_for_update()
     ).one()
     last = session.scalar(
         select(Snapshot)
-        .where(Snapshot.study_id == study_id)
+        .where(Snapshot.study_id == study.id)
         .order_by(Snapshot.number.desc())
         .limit(1)
     )
     if last is not None and last.sha256 == prepared.sha256:
         return last, False
     snapshot = Snapshot(
-        study_id=study_id,
+        study_id=study.id,
         number=1 if last is None else last.number + 1,
         made_by=prepared.made_by,
         files=[asdict(entry) for entry in prepared.files],
@@ -137,6 +138,8 @@ def number(session: Session, prepared: Prepared) -> tuple[Snapshot, bool]:
     )
     session.add(snapshot)
     session.flush()
+    after = {"number": snapshot.number, "sha256": snapshot.sha256}
+    audit.record(session, "export.snapshot", Subject.of_study(study), study=study, after=after)
     return snapshot, True
 
 

@@ -19,7 +19,8 @@ from app.infra.queue import enqueue
 from app.infra.storage import Storage
 from app.models import Account, Guest, Image, Layer, Network, Player, Study, StudyClass
 from app.models.studies import RANDOM_TOKEN
-from app.services import access
+from app.services import access, audit
+from app.services.audit import Subject
 
 VISIBILITIES = ("public", "unlisted", "private")
 
@@ -76,6 +77,7 @@ def create(
     )
     session.add(study)
     session.flush()
+    audit.record(session, "study.create", Subject.of_study(study), study=study)
     return study
 
 
@@ -227,12 +229,28 @@ def set_status(session: Session, study: Study, *, status: str) -> None:
     is_playable = select(Image.id).where(Image.study_id == study.id, Image.status == "done")
     if status == "open" and not session.scalar(select(is_playable.exists())):
         raise ConflictError("No picture is computed yet, so there is nothing to play.")
+    audit.record(
+        session,
+        {"open": "study.open", "paused": "study.pause", "closed": "study.close"}[status],
+        Subject.of_study(study),
+        study=study,
+        before={"status": study.status},
+        after={"status": status},
+    )
     study.status = status
 
 
-def set_visibility(study: Study, *, visibility: str) -> None:
+def set_visibility(session: Session, study: Study, *, visibility: str) -> None:
     if visibility not in VISIBILITIES:
         raise InvalidInputError("Choose who may play: everybody, those with the link, or nobody.")
+    audit.record(
+        session,
+        "study.visibility",
+        Subject.of_study(study),
+        study=study,
+        before={"visibility": study.visibility},
+        after={"visibility": visibility},
+    )
     study.visibility = visibility
 
 
@@ -242,6 +260,7 @@ def renew_invitation(session: Session, study: Study) -> None:
     session.execute(
         update(Study).where(Study.id == study.id).values(invite_token=text(RANDOM_TOKEN))
     )
+    audit.record(session, "study.invitation", Subject.of_study(study), study=study)
 
 
 def class_folders(photos: Path) -> list[Path]:
@@ -337,10 +356,11 @@ def open_when_ready(session: Session, study_id: UUID) -> None:
     )
 
 
-def stop(study: Study) -> None:
+def stop(session: Session, study: Study) -> None:
     """Compute no further picture. Those that a worker has at hand are finished; nothing that is
     done is lost."""
     study.computing_since = None
+    audit.record(session, "study.stop", Subject.of_study(study), study=study)
 
 
 def resume(session: Session, study: Study, *, retry_failed: bool = False) -> int:
@@ -360,6 +380,13 @@ def ask_to_resume(session: Session, study: Study, *, retry_failed: bool = False)
 
 def _take_up_again(session: Session, study: Study, *, retry_failed: bool) -> None:
     study.computing_since = datetime.now(UTC)
+    audit.record(
+        session,
+        "study.resume",
+        Subject.of_study(study),
+        study=study,
+        after={"failed pictures": "tried again" if retry_failed else "left as they are"},
+    )
     if retry_failed:
         failed = update(Image).where(Image.study_id == study.id, Image.status == "failed")
         session.execute(failed.values(status="pending", failure=None))

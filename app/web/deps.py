@@ -20,8 +20,9 @@ from app.infra.limits import Limits
 from app.infra.settings import Settings
 from app.infra.storage import Storage
 from app.models import Account, Player, Study
-from app.services import access, accounts, players, studies
+from app.services import access, accounts, audit, players, studies
 from app.services.access import Level
+from app.services.audit import Actor
 from app.services.signs import Signs
 
 PLAYER_COOKIE = "layerplay_player"
@@ -94,6 +95,8 @@ def get_visitor(request: Request, session: SessionDep) -> Visitor | None:
         in_studio=access.may_enter_studio(session, found.account),
     )
     request.state.visitor = visitor
+    address = request.client.host if request.client else None
+    audit.act_as(session, Actor(visitor.name, visitor.account.id, address))
     return visitor
 
 

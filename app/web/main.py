@@ -26,12 +26,15 @@ from app.web import (
     accounts,
     admin,
     api,
+    concepts,
     drafts,
     errors,
     explanations,
     exports,
     global_explanations,
+    log,
     members,
+    moderation,
     overview,
     play,
     profile,
@@ -87,7 +90,8 @@ def create_app(settings: Settings) -> FastAPI:
     visitor = Depends(get_visitor, scope="function")
     pages = (
         *(play, profile, drafts, overview, studies, members, accounts, admin),
-        *(explanations, global_explanations, sharing, search, exports, api),
+        *(explanations, global_explanations, sharing, search, exports),
+        *(log, moderation, concepts, api),
     )
     for module in pages:
         app.include_router(module.router, dependencies=[visitor])

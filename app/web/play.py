@@ -10,12 +10,20 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from app import rules
+from app.concepts.cleaning import MAX_LABEL_CHARACTERS
 from app.infra.errors import InvalidInputError
 from app.models import Player, Round, Study, StudyClass
-from app.services import ledger, players, rounds, studies
+from app.services import ledger, moderation, players, rounds, studies
 from app.services.players import Standing
 from app.services.rounds import Outcome
-from app.web.deps import AccountDep, KnownPlayerDep, PlayerDep, SessionDep, StorageDep
+from app.web.deps import (
+    AccountDep,
+    KnownPlayerDep,
+    LimitsDep,
+    PlayerDep,
+    SessionDep,
+    StorageDep,
+)
 from app.web.pacing import IsBurstDep
 from app.web.templating import is_htmx, redirect, render, render_part
 
@@ -26,6 +34,10 @@ CHOICE_KEYS = "1234567890qwertyuio"
 
 # A picture of a round never changes, and belongs to one player's browser.
 _PICTURE_HEADERS = {"Cache-Control": "private, max-age=31536000, immutable"}
+
+# Words that a player may report in a while: a few are a help, hundreds a way to tire moderators.
+_REPORTS = 10
+_REPORTS_IN_S = 3600
 
 LabelForm = Annotated[list[str], Form()]
 
@@ -71,7 +83,8 @@ class StageContext:
 @dataclass(frozen=True, slots=True)
 class ResultContext:
     """A finished round with its answer. last_step: the reveal index the player had reached. daily:
-    whether today's challenge goes on with the next round."""
+    whether today's challenge goes on with the next round. reported: whether the player has just
+    reported a word."""
 
     study: Study
     standing: Standing
@@ -80,6 +93,7 @@ class ResultContext:
     outcome: Outcome
     daily: bool
     badge_titles: dict[str, str]
+    reported: bool
     part: str = "play/_result.html"
 
 
@@ -175,15 +189,24 @@ def _round_context(
 
 
 @router.get("/rounds/{round_id}")
-def show(request: Request, session: SessionDep, player: KnownPlayerDep, round_id: UUID) -> Response:
-    """The answer to a finished round; an open one goes on where it is played."""
+def show(
+    request: Request,
+    session: SessionDep,
+    player: KnownPlayerDep,
+    round_id: UUID,
+    reported: bool = False,
+) -> Response:
+    """The answer to a finished round; an open one goes on where it is played. reported: whether the
+    player has just reported a word."""
     round_ = rounds.get_round(session, round_id=round_id, player=player)
     if round_.is_open:
         return redirect(request, f"/play/{round_.cluster_map.image.study.slug}")
-    return _result(request, session, player, round_)
+    return _result(request, session, player, round_, reported=reported)
 
 
-def _result(request: Request, session: Session, player: Player, round_: Round) -> Response:
+def _result(
+    request: Request, session: Session, player: Player, round_: Round, *, reported: bool = False
+) -> Response:
     context = ResultContext(
         study=round_.cluster_map.image.study,
         standing=players.standing(session, player),
@@ -192,6 +215,7 @@ def _result(request: Request, session: Session, player: Player, round_: Round) -
         outcome=rounds.outcome(session, round_),
         daily=round_.daily_on is not None,
         badge_titles={badge.key: badge.title for badge in rules.BADGES},
+        reported=reported,
     )
     # The address of the answer, so that a reload shows it again.
     headers = {"HX-Push-Url": f"/rounds/{round_.id}"} if is_htmx(request) else None
@@ -283,6 +307,22 @@ def resign(
     if is_htmx(request):
         return _result(request, session, player, round_)
     return redirect(request, f"/rounds/{round_id}")
+
+
+@router.post("/rounds/{round_id}/report")
+def report(
+    request: Request,
+    session: SessionDep,
+    player: KnownPlayerDep,
+    limits: LimitsDep,
+    round_id: UUID,
+    text: Annotated[str, Form(max_length=MAX_LABEL_CHARACTERS)],
+) -> Response:
+    """Tell moderators of a word that somebody else typed and that should not be there."""
+    round_ = rounds.get_round(session, round_id=round_id, player=player)
+    limits.take("report", str(player.id), n=_REPORTS, window_s=_REPORTS_IN_S)
+    moderation.report(session, round_, text=text)
+    return redirect(request, f"/rounds/{round_id}?reported=true")
 
 
 @router.get("/rounds/{round_id}/picture")

@@ -144,7 +144,7 @@ def _shares(
 
 @router.post("/studio/{slug}/shares/{link_id}/revoke")
 def revoke(request: Request, session: SessionDep, study: OwnedStudyDep, link_id: int) -> Response:
-    sharing.revoke(session, study.id, link_id)
+    sharing.revoke(session, study, link_id)
     return redirect(request, f"/studio/{study.slug}/shares")
 
 

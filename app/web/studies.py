@@ -143,7 +143,7 @@ def _counts(session: Session, study: Study, *, simulated: bool) -> Counts:
         .select_from(Label)
         .join(Label.round)
         .join(Round.player)
-        .where(of_kind, Round.counts)
+        .where(of_kind, Round.counts, Label.hidden_at.is_(None))
     )
     n_concepts = session.scalar(
         select(func.count())
@@ -221,7 +221,7 @@ def steer_computing(
 ) -> Response:
     """to: `stop`, `resume`, or `retry` for the failed ones as well."""
     if to == "stop":
-        studies.stop(study)
+        studies.stop(session, study)
     elif to in ("resume", "retry"):
         studies.ask_to_resume(session, study, retry_failed=to == "retry")
     else:
@@ -239,9 +239,12 @@ def set_status(
 
 @router.post("/studio/{slug}/visibility")
 def set_visibility(
-    request: Request, study: OwnedStudyDep, visibility: Annotated[str, Form()]
+    request: Request,
+    session: SessionDep,
+    study: OwnedStudyDep,
+    visibility: Annotated[str, Form()],
 ) -> Response:
-    studies.set_visibility(study, visibility=visibility)
+    studies.set_visibility(session, study, visibility=visibility)
     return redirect(request, f"/studio/{study.slug}")
 
 

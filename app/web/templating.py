@@ -131,6 +131,19 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} hours"
 
 
+def told(value: Any) -> str:
+    """A value of the audit log as people write it: yes, nothing, a list with commas."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(told, value)) or "none"
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key}: {told(one)}" for key, one in value.items()) or "none"
+    return str(value)
+
+
 def counted(n: int, one: str, many: str | None = None) -> str:
     """A number with its noun: 1 round, 2 rounds, 1,353 pictures."""
     return f"{n:,} {one if n == 1 else many or one + 's'}"
@@ -151,6 +164,7 @@ def _environment() -> Environment:
         signed=signed,
         duration=duration,
         counted=counted,
+        told=told,
     )
     environment.globals.update(
         static_url=static_url,

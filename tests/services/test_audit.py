@@ -19,9 +19,9 @@ def study(session: Session) -> Study:
 
 
 def _record(session: Session, study: Study, actor: Actor = ANNA, act: str = "study.close") -> None:
+    audit.act_as(session, actor)
     audit.record(
         session,
-        actor,
         act,
         Subject.of_study(study),
         study=study,

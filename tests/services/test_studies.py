@@ -308,7 +308,7 @@ class TestHonestProgress:
         self, session: Session, study: Study, quiet: Callable[[float], studies.Progress]
     ) -> None:
         quiet(30)
-        studies.stop(study)
+        studies.stop(session, study)
         assert studies.progress(session, study).seconds_left is None
         studies.resume(session, study)
         assert studies.progress(session, study).images_per_s is None
@@ -330,7 +330,7 @@ def test_what_somebody_stopped_is_not_asked_for_by_upkeep(
 ) -> None:
     images, _ = add(session, storage, study, drawn_photos / "boat")
     assert studies.unfinished(session) == [study]
-    studies.stop(study)
+    studies.stop(session, study)
     session.flush()
     assert studies.unfinished(session) == []
     assert computing.pending_image(session, images[0].id) is None

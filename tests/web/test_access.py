@@ -40,6 +40,7 @@ SIGNED_IN = "s++++++"
 STUDIO = "s-+++++"
 VIEW = "s00++++"
 MODERATE = "s00-+++"
+MODERATE_NOTHING = "s00-000"  # the study has nothing of what the form names
 OWN = "s00--++"
 OWN_FILE = "s00--00"  # a file or link, of which the study has none
 ADMIN = "s-----+"
@@ -53,6 +54,7 @@ TABLE = {
     "POST /rounds/{round_id}/reveal": OWN_ROUND,
     "POST /rounds/{round_id}/guess": OWN_ROUND,
     "POST /rounds/{round_id}/resign": OWN_ROUND,
+    "POST /rounds/{round_id}/report": "0000000",  # nobody has typed the word in the table
     "GET /rounds/{round_id}/picture": OWN_ROUND,
     "GET /rounds/{round_id}/answer.jpg": OWN_ROUND,
     "GET /play/{slug}/daily": EVERYBODY,
@@ -85,6 +87,12 @@ TABLE = {
     "POST /studio/{slug}/visibility": OWN,
     "POST /studio/{slug}/invitation": OWN,
     "POST /studio/{slug}/concepts": MODERATE,
+    "GET /studio/{slug}/log": MODERATE,
+    "GET /studio/{slug}/moderation": MODERATE,
+    "POST /studio/{slug}/moderation": MODERATE_NOTHING,
+    "POST /studio/{slug}/moderation/undo": MODERATE,
+    "GET /studio/{slug}/concepts-of/{class_id}": MODERATE,
+    "POST /studio/{slug}/concepts-of/{class_id}": MODERATE,
     "GET /studio/{slug}/members": OWN,
     "POST /studio/{slug}/members": OWN,
     "POST /studio/{slug}/members/{account_id}/remove": OWN,
@@ -158,6 +166,7 @@ TABLE = {
     "GET /account/erase": SIGNED_IN,
     "POST /account/erase": SIGNED_IN,
     "GET /admin/health": ADMIN,
+    "GET /admin/log": ADMIN,
     "GET /admin/users": ADMIN,
     "GET /admin/users/{account_id}": ADMIN,
     "POST /admin/users/{account_id}/role": ADMIN,
@@ -172,6 +181,10 @@ TABLE = {
 # What a form must hold to be understood; the rest may be wrong, since getting in is what counts.
 FORMS = {
     "POST /rounds/{round_id}/reveal": {"from_step": "0"},
+    "POST /rounds/{round_id}/report": {"text": "sail"},
+    "POST /studio/{slug}/moderation": {"act": "hide", "label_id": "1"},
+    "POST /studio/{slug}/moderation/undo": {"entry_id": "1"},
+    "POST /studio/{slug}/concepts-of/{class_id}": {"act": "merge"},
     "POST /studio/{slug}/members": {"role": "viewer", "name": "bystander"},
     "POST /studio/{slug}/classes/{class_id}/measure": {"players": "people"},
     "POST /studio/{slug}/concepts/{concept_id}/mark": {"part": "unsaid"},

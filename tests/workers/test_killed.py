@@ -122,7 +122,7 @@ def test_a_stop_ends_after_the_pictures_at_hand_and_loses_none(
 ) -> None:
     wait_until(lambda: statuses(inst).get("done", 0) >= 1)
     with inst.transaction() as session:
-        studies.stop(studies.get(session, drawn_study))
+        studies.stop(session, studies.get(session, drawn_study))
     wait_until(lambda: not at_hand(inst, drawn_study))
     n_done = statuses(inst)["done"]
     time.sleep(1.5)

@@ -1,0 +1,586 @@
+"""What moderators decide about labels and players: hide, restore, silence, exclude, ban; and back.
+
+Nothing is deleted. Results follow at once: what no longer counts is in no concept any more, and the
+concepts job is asked for. Each act is a line of the audit log with what it needs to be undone.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, String, cast, delete, false, func, select, true, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session, aliased
+
+from app.infra.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
+from app.infra.queue import enqueue
+from app.models import (
+    AuditEntry,
+    ClusterMap,
+    Flag,
+    Image,
+    Label,
+    Player,
+    Restriction,
+    Round,
+    Study,
+    StudyClass,
+)
+from app.services import audit, curation, honesty
+from app.services.audit import Subject
+
+Kind = Literal["silenced", "excluded", "banned"]
+
+PAGE_SIZE: Final = 25
+MAX_AT_ONCE: Final = 500
+"""Labels, rounds or players that one act may be about."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerRecord:
+    """How a player has done in a study. restriction: what they may no longer do, if anything."""
+
+    id: UUID
+    n_rounds: int
+    n_right: int
+    n_practice: int
+    n_named: int
+    n_flags: int
+    restriction: str | None
+
+    @property
+    def name(self) -> str:
+        """What moderators call a player: nobody is known to them by name."""
+        return player_name(self.id)
+
+
+def player_name(player_id: UUID) -> str:
+    return f"player {player_id.hex[:6]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A round that somebody should look at: why (each reason with its figure), what was typed, and
+    who typed it."""
+
+    round_id: UUID
+    last_flag_id: int
+    image_id: UUID
+    class_name: str
+    guessed_class: str | None
+    finished_at: datetime | None
+    reasons: list[tuple[str, str]]
+    labels: list[Label]
+    player: PlayerRecord
+
+
+def n_waiting(session: Session, study: Study) -> int:
+    """Rounds with a flag that nobody has looked at."""
+    waiting = select(func.count(Flag.round_id.distinct())).join(Round, Round.id == Flag.round_id)
+    return session.scalar(waiting.where(Round.study_id == study.id, Flag.settled_at.is_(None))) or 0
+
+
+def cases(session: Session, study: Study, *, older_than: int | None = None) -> list[Case]:
+    """At most PAGE_SIZE rounds with open flags, the last flagged first. older_than: the last flag
+    of the last case that was seen, for the page after it."""
+    last = func.max(Flag.id)
+    guessed = aliased(StudyClass)
+    query = (
+        select(
+            Round.id,
+            Round.player_id,
+            Round.finished_at,
+            Image.id.label("image_id"),
+            StudyClass.name.label("class_name"),
+            guessed.name.label("guessed_class"),
+            last.label("last"),
+        )
+        .join(Flag, (Flag.round_id == Round.id) & Flag.settled_at.is_(None))
+        .join(Round.cluster_map)
+        .join(ClusterMap.image)
+        .join(Image.image_class)
+        .outerjoin(guessed, guessed.id == Round.guessed_class_id)
+        .where(Round.study_id == study.id)
+        .group_by(Round.id, Image.id, StudyClass.name, guessed.name)
+        .order_by(last.desc())
+        .limit(PAGE_SIZE)
+    )
+    if older_than is not None:
+        query = query.having(last < older_than)
+    rows = session.execute(query).all()
+    round_ids = [row.id for row in rows]
+    reasons: dict[UUID, list[tuple[str, str]]] = defaultdict(list)
+    for flag in session.scalars(
+        select(Flag)
+        .where(Flag.round_id.in_(round_ids), Flag.settled_at.is_(None))
+        .order_by(Flag.id)
+    ):
+        reasons[flag.round_id].append((flag.reason, flag.detail))
+    typed: dict[UUID, list[Label]] = defaultdict(list)
+    for label in session.scalars(
+        select(Label).where(Label.round_id.in_(round_ids)).order_by(Label.position)
+    ):
+        typed[label.round_id].append(label)
+    players = _records(session, study, {row.player_id for row in rows})
+    return [
+        Case(
+            round_id=row.id,
+            last_flag_id=row.last,
+            image_id=row.image_id,
+            class_name=row.class_name,
+            guessed_class=row.guessed_class,
+            finished_at=row.finished_at,
+            reasons=reasons[row.id],
+            labels=typed[row.id],
+            player=players[row.player_id],
+        )
+        for row in rows
+    ]
+
+
+def hidden_labels(session: Session, study: Study, *, limit: int = 50) -> list[Label]:
+    """Labels that are hidden now, the last first."""
+    return list(
+        session.scalars(
+            select(Label)
+            .join(Label.round)
+            .where(Round.study_id == study.id, Label.hidden_at.is_not(None))
+            .order_by(Label.hidden_at.desc(), Label.id)
+            .limit(limit)
+        )
+    )
+
+
+def restricted_players(session: Session, study: Study) -> list[PlayerRecord]:
+    ids = select(Restriction.player_id).where(Restriction.study_id == study.id)
+    found = _records(session, study, session.scalars(ids).all())
+    return sorted(found.values(), key=lambda record: record.name)
+
+
+def _records(
+    session: Session, study: Study, player_ids: Collection[UUID]
+) -> dict[UUID, PlayerRecord]:
+    n_flags = dict(
+        session.execute(
+            select(Flag.player_id, func.count())
+            .join(Round, Round.id == Flag.round_id)
+            .where(Flag.player_id.in_(player_ids), Round.study_id == study.id)
+            .group_by(Flag.player_id)
+        ).all()
+    )
+    restrictions = _restrictions(session, study, player_ids)
+    rows = session.execute(
+        select(
+            Player.id,
+            func.count(Round.id).filter(~Round.practice).label("n_rounds"),
+            func.count(Round.id).filter(~Round.practice, Round.status == "won").label("n_right"),
+            func.count(Round.id).filter(Round.practice).label("n_practice"),
+            func.count(Round.id).filter(Round.named_known.is_(True)).label("n_named"),
+        )
+        .outerjoin(
+            Round,
+            (Round.player_id == Player.id)
+            & (Round.study_id == study.id)
+            & (Round.status != "open"),
+        )
+        .where(Player.id.in_(player_ids))
+        .group_by(Player.id)
+    )
+    return {
+        row.id: PlayerRecord(
+            row.id,
+            row.n_rounds,
+            row.n_right,
+            row.n_practice,
+            row.n_named,
+            n_flags.get(row.id, 0),
+            restrictions[row.id].kind if row.id in restrictions else None,
+        )
+        for row in rows
+    }
+
+
+def _restrictions(
+    session: Session, study: Study, player_ids: Collection[UUID]
+) -> dict[UUID, Restriction]:
+    found = session.scalars(
+        select(Restriction)
+        .where(Restriction.study_id == study.id, Restriction.player_id.in_(player_ids))
+        .execution_options(populate_existing=True)
+    )
+    return {restriction.player_id: restriction for restriction in found}
+
+
+# --- acts
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """How things were before an act, as plain values: labels by id, since when hidden; ids of flags
+    that were open; players by id, their restriction as [kind, since] or none."""
+
+    labels: dict[str, str | None] = field(default_factory=dict)
+    flags: list[int] = field(default_factory=list)
+    players: dict[str, list[str] | None] = field(default_factory=dict)
+
+
+def hide(session: Session, study: Study, *, label_ids: Collection[int], why: str = "") -> None:
+    """Hide labels: nobody else sees them, and they are in no result. The flags of their rounds are
+    settled. Hidden ones stay as they are."""
+    labels = _lock_labels(session, study, label_ids)
+    flags = _open_flags(session, {label.round_id for label in labels})
+    before = _State(_hidden(labels), [flag.id for flag in flags])
+    now = datetime.now(UTC)
+    _set_hidden(session, {label: label.hidden_at or now for label in labels})
+    for flag in flags:
+        flag.settled_at = now
+    _record(session, study, "label.hide", _of_labels(labels), before, why)
+
+
+def restore(session: Session, study: Study, *, label_ids: Collection[int], why: str = "") -> None:
+    """Show hidden labels again, and let them count."""
+    labels = _lock_labels(session, study, label_ids)
+    before = _State(_hidden(labels))
+    _set_hidden(session, dict.fromkeys(labels))
+    _record(session, study, "label.restore", _of_labels(labels), before, why)
+
+
+def dismiss(session: Session, study: Study, *, round_ids: Collection[UUID], why: str = "") -> None:
+    """Nothing is wrong with these rounds: take them off the queue."""
+    _check_number(round_ids)
+    theirs = select(Round.id).where(Round.study_id == study.id, Round.id.in_(round_ids))
+    flags = _open_flags(session, session.scalars(theirs).all())
+    if not flags:
+        raise ConflictError("Somebody has looked at these already.")
+    for flag in flags:
+        flag.settled_at = datetime.now(UTC)
+    n = len({flag.round_id for flag in flags})
+    subject = Subject("round", str(flags[0].round_id), f"{n} round{'s' if n > 1 else ''}")
+    _record(session, study, "flag.dismiss", subject, _State(flags=[f.id for f in flags]), why)
+
+
+def restrict(
+    session: Session,
+    study: Study,
+    *,
+    player_ids: Collection[UUID],
+    kind: Kind | None,
+    why: str = "",
+) -> None:
+    """Restrict players, or lift what restricts them (None). What is open against them is settled by
+    a restriction. See models.Restriction for what each kind means."""
+    players = _lock_players(session, study, player_ids)
+    flags = []
+    if kind is not None:
+        theirs = select(Round.id).where(
+            Round.study_id == study.id, Round.player_id.in_([player.id for player in players])
+        )
+        flags = _open_flags(session, session.scalars(theirs).all())
+    was = _restrictions(session, study, [player.id for player in players])
+    before = _State(
+        flags=[flag.id for flag in flags],
+        players={str(player.id): _plain(was.get(player.id)) for player in players},
+    )
+    now = datetime.now(UTC)
+    for flag in flags:
+        flag.settled_at = now
+    for player in players:
+        _set_restriction(session, study, player.id, None if kind is None else (kind, now))
+    names = ", ".join(player_name(player.id) for player in players)
+    subject = Subject("player", str(players[0].id), names)
+    _record(session, study, f"player.{kind or 'lifted'}", subject, before, why, restriction=kind)
+
+
+def labels_of(session: Session, round_ids: Collection[UUID]) -> list[int]:
+    """Ids of the labels typed in these rounds."""
+    return list(session.scalars(select(Label.id).where(Label.round_id.in_(round_ids))))
+
+
+def players_of(session: Session, round_ids: Collection[UUID]) -> list[UUID]:
+    """Ids of the players of these rounds."""
+    return list(session.scalars(select(Round.player_id).where(Round.id.in_(round_ids))))
+
+
+def _check_number(ids: Collection[Any]) -> None:
+    if not ids:
+        raise InvalidInputError("Tick what it shall be done to.")
+    if len(ids) > MAX_AT_ONCE:
+        raise InvalidInputError(f"At most {MAX_AT_ONCE} at once.")
+
+
+def _lock_labels(session: Session, study: Study, label_ids: Collection[int]) -> list[Label]:
+    _check_number(label_ids)
+    labels = _lock_those_left(session, study, label_ids)
+    if len(labels) < len(set(label_ids)):
+        raise NotFoundError("One of these labels is gone. Load the page anew.")
+    return labels
+
+
+def _lock_those_left(session: Session, study: Study, label_ids: Collection[int]) -> list[Label]:
+    labels = session.scalars(
+        select(Label)
+        .join(Label.round)
+        .join(Round.player)
+        .where(Label.id.in_(label_ids), Round.study_id == study.id, ~Player.is_simulated)
+        .order_by(Label.id)
+        .with_for_update(of=Label)
+        .execution_options(populate_existing=True)
+    )
+    return list(labels)
+
+
+def _lock_players(session: Session, study: Study, player_ids: Collection[UUID]) -> list[Player]:
+    """People who have played in the study. A guess of theirs at this moment is waited for, so that
+    none slips through."""
+    _check_number(player_ids)
+    played = select(Round.id).where(Round.study_id == study.id, Round.player_id == Player.id)
+    players = session.scalars(
+        select(Player)
+        .where(Player.id.in_(player_ids), ~Player.is_simulated, played.exists())
+        .order_by(Player.id)
+        .with_for_update()
+    ).all()
+    if len(players) < len(set(player_ids)):
+        raise NotFoundError("One of these players has not played in this study.")
+    return list(players)
+
+
+def _open_flags(session: Session, round_ids: Collection[UUID]) -> list[Flag]:
+    return list(
+        session.scalars(
+            select(Flag)
+            .where(Flag.round_id.in_(round_ids), Flag.settled_at.is_(None))
+            .order_by(Flag.id)
+            .with_for_update()
+        )
+    )
+
+
+def _hidden(labels: Iterable[Label]) -> dict[str, str | None]:
+    return {
+        str(label.id): label.hidden_at.isoformat() if label.hidden_at else None for label in labels
+    }
+
+
+def _set_hidden(session: Session, hidden: Mapping[Label, datetime | None]) -> None:
+    for label, since in hidden.items():
+        label.hidden_at = since
+        if since is not None:
+            label.concept_id = None
+    session.flush()
+    _ask_for_concepts(session, {label.cluster_map_id for label in hidden})
+
+
+def _set_restriction(
+    session: Session, study: Study, player_id: UUID, restriction: tuple[str, datetime] | None
+) -> None:
+    of_both = (Restriction.study_id == study.id) & (Restriction.player_id == player_id)
+    if restriction is None:
+        session.execute(delete(Restriction).where(of_both))
+    else:
+        values = {"kind": restriction[0], "since": restriction[1]}
+        session.execute(
+            insert(Restriction)
+            .values(study_id=study.id, player_id=player_id, **values)
+            .on_conflict_do_update(index_elements=["study_id", "player_id"], set_=values)
+        )
+    _leave_out(session, study.id, player_id, restriction)
+
+
+def _leave_out(
+    session: Session, study_id: UUID, player_id: UUID, restriction: tuple[str, datetime] | None
+) -> None:
+    """Have the finished rounds of a player count as their restriction says."""
+    finished = (
+        (Round.study_id == study_id)
+        & (Round.player_id == player_id)
+        & (Round.status != "open")
+        & ~Round.practice
+    )
+    left_out: ColumnElement[bool] = false() if restriction is None else true()
+    if restriction is not None and restriction[0] == "silenced":
+        left_out = Round.finished_at >= restriction[1]
+    changed = session.execute(
+        update(Round)
+        .where(finished, Round.is_excluded != left_out)
+        .values(is_excluded=~Round.is_excluded)
+        .returning(Round.id, Round.cluster_map_id, Round.is_excluded, Round.is_spare)
+        .execution_options(synchronize_session="fetch")
+    ).all()
+    # A round that does not count is wanted again of its map; a spare one never was.
+    for is_excluded in (True, False):
+        map_ids = [
+            row.cluster_map_id
+            for row in changed
+            if row.is_excluded is is_excluded and not row.is_spare
+        ]
+        session.execute(
+            update(ClusterMap)
+            .where(ClusterMap.id.in_(map_ids))
+            .values(n_finished=ClusterMap.n_finished + (-1 if is_excluded else 1))
+        )
+    gone = [row.id for row in changed if row.is_excluded]
+    session.execute(update(Label).where(Label.round_id.in_(gone)).values(concept_id=None))
+    _ask_for_concepts(session, {row.cluster_map_id for row in changed})
+
+
+def _ask_for_concepts(session: Session, map_ids: Collection[UUID]) -> None:
+    touched = select(Image.class_id).join(ClusterMap).where(ClusterMap.id.in_(map_ids))
+    class_ids = session.scalars(
+        update(StudyClass)
+        .where(StudyClass.id.in_(touched))
+        .values(has_new_labels=True)
+        .returning(StudyClass.id)
+    ).all()
+    for class_id in sorted(class_ids):
+        enqueue(session, "labels.group_class", class_id=class_id, simulated=False)
+
+
+def _plain(restriction: Restriction | None) -> list[str] | None:
+    return [restriction.kind, restriction.since.isoformat()] if restriction else None
+
+
+def _of_labels(labels: Collection[Label]) -> Subject:
+    words = ", ".join(f"“{label.text}”" for label in labels)
+    return Subject("label", str(next(iter(labels)).id), words)
+
+
+def _record(
+    session: Session,
+    study: Study,
+    act: str,
+    subject: Subject,
+    before: _State,
+    why: str,
+    **after: Any,
+) -> None:
+    session.flush()
+    audit.record(
+        session,
+        act,
+        subject,
+        study=study,
+        before={audit.UNDO: asdict(before)},
+        after=after or None,
+        why=why.strip()[:500].replace("\x00", "") or None,
+    )
+    session.flush()
+
+
+# --- undo
+
+
+def last_acts(session: Session, study: Study, *, limit: int = 5) -> list[AuditEntry]:
+    """The last acts about labels, players and concepts that have not been taken back, the latest
+    first. Only the first can be taken back now: what came later may rest on what came before."""
+    undone = select(AuditEntry.subject_id).where(
+        AuditEntry.study_id == study.id, AuditEntry.act == "undo"
+    )
+    return list(
+        session.scalars(
+            select(AuditEntry)
+            .where(AuditEntry.study_id == study.id, AuditEntry.before.has_key(audit.UNDO))
+            .where(cast(AuditEntry.id, String).not_in(undone))
+            .order_by(AuditEntry.id.desc())
+            .limit(limit)
+        )
+    )
+
+
+def undo(session: Session, study: Study, *, entry_id: int) -> None:
+    """Take back the last act. ConflictError when something has been done since, or it has been
+    taken back already."""
+    # Two moderators at once take turns.
+    session.execute(select(Study.id).where(Study.id == study.id).with_for_update())
+    last = next(iter(last_acts(session, study, limit=1)), None)
+    if last is None or last.id != entry_id:
+        raise ConflictError("Something has been done since. Look at the list, and take that back.")
+    assert last.before is not None
+    state = last.before[audit.UNDO]
+    if last.act.startswith("concept."):
+        curation.undo(session, curation.Before(**state))
+    else:
+        _put_back(session, study, _State(**state))
+    subject = Subject("act", str(last.id), last.subject_name)
+    audit.record(session, "undo", subject, study=study, after={"taken back": last.act})
+    session.flush()
+
+
+def _put_back(session: Session, study: Study, state: _State) -> None:
+    # Labels of a person who is erased since are not missed.
+    labels = _lock_those_left(session, study, [int(key) for key in state.labels])
+    was_hidden = {label: state.labels[str(label.id)] for label in labels}
+    _set_hidden(
+        session,
+        {label: datetime.fromisoformat(at) if at else None for label, at in was_hidden.items()},
+    )
+    for key, was in state.players.items():
+        restriction = (was[0], datetime.fromisoformat(was[1])) if was else None
+        _set_restriction(session, study, UUID(key), restriction)
+    session.execute(update(Flag).where(Flag.id.in_(state.flags)).values(settled_at=None))
+
+
+# --- what the game asks
+
+
+def check_may_play(session: Session, study: Study, player: Player) -> None:
+    """ForbiddenError for a player who is banned from the study."""
+    restriction = session.get(Restriction, (study.id, player.id))
+    if restriction is not None and restriction.kind == "banned":
+        raise ForbiddenError(
+            f"You cannot go on playing “{study.name}”: its researchers have ended it for you. "
+            "Other games are open to you as before. If you think that this is a mistake, "
+            "tell the people who run this site."
+        )
+
+
+def is_left_out(session: Session, round_: Round) -> bool:
+    """Whether what is answered in this round now counts in no result, as its player is restricted.
+    The player is locked: a restriction at this moment is waited for."""
+    if round_.practice or round_.player.is_simulated:
+        return False
+    session.execute(
+        select(Player.id).where(Player.id == round_.player_id).with_for_update(read=True)
+    )
+    return session.get(Restriction, (round_.study_id, round_.player_id)) is not None
+
+
+def carry_over(session: Session, *, source: UUID, target: UUID) -> None:
+    """Restrict an account as the guest was that its player turned out to be."""
+    for was in session.scalars(select(Restriction).where(Restriction.player_id == source)).all():
+        values = {"study_id": was.study_id, "kind": was.kind, "since": was.since}
+        session.execute(
+            insert(Restriction).values(player_id=target, **values).on_conflict_do_nothing()
+        )
+    for has in session.scalars(select(Restriction).where(Restriction.player_id == target)).all():
+        _leave_out(session, has.study_id, target, (has.kind, has.since))
+
+
+def report(session: Session, round_: Round, *, text: str) -> int:
+    """Flag what others typed for a finished round's map, for moderators to look at; how many rounds
+    that were. NotFoundError when nobody typed it, or the round is still open. Sent again, nothing
+    changes."""
+    if round_.is_open:
+        raise NotFoundError("You can report words once your round is over.")
+    word = func.lower(Label.text)
+    typed = session.scalars(
+        select(Round)
+        .join(Label, Label.round_id == Round.id)
+        .join(Round.player)
+        .where(
+            Label.cluster_map_id == round_.cluster_map_id,
+            word == func.lower(text.replace("\x00", "")),
+            Label.hidden_at.is_(None),
+            Round.player_id != round_.player_id,
+            ~Player.is_simulated,
+        )
+        .order_by(Round.id)
+    ).all()
+    if not typed:
+        raise NotFoundError("Nobody has typed that here, or it is gone already.")
+    for other in typed:
+        honesty.flag(session, other, "reported", f"“{text}”")
+    return len(typed)
