@@ -52,6 +52,7 @@ class Round(Base):
         ),
         CheckConstraint("place_until is null or (status = 'open' and not practice)", name="place"),
         CheckConstraint("not is_spare or (status <> 'open' and not practice)", name="spare"),
+        CheckConstraint("not is_ahead or (status = 'open' and place_until is null)", name="ahead"),
         Index(
             "ix_rounds_place_until",
             "place_until",
@@ -77,6 +78,9 @@ class Round(Base):
     place_until: Mapped[Moment | None]
     # Finished when the map had all the rounds wanted. It earned points, and counts in no result.
     is_spare: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # Dealt while the player still reads the last answer, so that its picture can be fetched ahead.
+    # Nobody has seen it yet, and it has no place: it gets one when it is shown.
+    is_ahead: Mapped[bool] = mapped_column(default=False, server_default=false())
     daily_on: Mapped[date | None]  # the day whose challenge it belongs to
     taboo: Mapped[list[str]] = mapped_column(ARRAY(String(60)), default=list, server_default="{}")
     dealt_at: Mapped[CreatedAt]
