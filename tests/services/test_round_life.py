@@ -175,7 +175,7 @@ class RoundLife(RuleBasedStateMachine):
 
     @invariant()
     def points_only_grow(self) -> None:
-        total = self.session.scalar(select(func.coalesce(func.sum(PointsEntry.points), 0)))
+        total = self.session.scalar(select(func.sum(PointsEntry.points))) or 0
         assert total >= self.points
         self.points = total
 
