@@ -53,6 +53,7 @@ class Round(Base):
         CheckConstraint("place_until is null or (status = 'open' and not practice)", name="place"),
         CheckConstraint("not is_spare or (status <> 'open' and not practice)", name="spare"),
         CheckConstraint("not is_excluded or (status <> 'open' and not practice)", name="excluded"),
+        CheckConstraint("not is_ahead or (status = 'open' and place_until is null)", name="ahead"),
         Index(
             "ix_rounds_place_until",
             "place_until",
@@ -80,6 +81,9 @@ class Round(Base):
     is_spare: Mapped[bool] = mapped_column(default=False, server_default=false())
     # Moderators have decided about its player that it counts in no result: see Restriction.
     is_excluded: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # Dealt while the player still reads the last answer, so that its picture can be fetched ahead.
+    # Nobody has seen it yet, and it has no place: it gets one when it is shown.
+    is_ahead: Mapped[bool] = mapped_column(default=False, server_default=false())
     daily_on: Mapped[date | None]  # the day whose challenge it belongs to
     taboo: Mapped[list[str]] = mapped_column(ARRAY(String(60)), default=list, server_default="{}")
     dealt_at: Mapped[CreatedAt]

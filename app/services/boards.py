@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import select, text, tuple_
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.models import Board, BoardTotal, Study
 from app.models.standings import EVERY_STUDY
-from app.services.names import public_name
+from app.services.names import public_names
 
 Period = Literal["today", "week", "all"]
 
@@ -28,6 +28,14 @@ class Place:
     rank: int
     player_id: UUID
     name: str
+    points: int
+
+
+class _Row(NamedTuple):
+    """A place while its player's name has not been looked up."""
+
+    rank: int
+    player_id: UUID
     points: int
 
 
@@ -61,18 +69,24 @@ def read(
         .order_by(*_ORDER)
         .limit(N_SHOWN)
     ).all()
-    top: list[Place] = []
+    top: list[_Row] = []
     for number, (found, points) in enumerate(rows, start=1):
         shared = top and top[-1].points == points
         rank = top[-1].rank if shared else number
-        top.append(Place(rank, found, public_name(found), points))
-    own = None if player_id is None else _place(session, board_id, player_id)
-    is_among_top = own is None or own.player_id in {place.player_id for place in top}
+        top.append(_Row(rank, found, points))
+    own = None if player_id is None else _own(session, board_id, player_id)
+    is_among_top = own is None or own.player_id in {row.player_id for row in top}
+    around = [] if own is None or is_among_top else _around(session, board_id, own)
+    names = public_names(session, {row.player_id for row in (*top, *around)})
+
+    def place(row: _Row) -> Place:
+        return Place(row.rank, row.player_id, names[row.player_id], row.points)
+
     return BoardPage(
         n_players=_count(session, board_id),
-        top=top,
-        own=own,
-        around=[] if own is None or is_among_top else _around(session, board_id, own),
+        top=[place(row) for row in top],
+        own=None if own is None else place(own),
+        around=[place(row) for row in around],
     )
 
 
@@ -131,7 +145,7 @@ def rank_of(session: Session, board_id: int, points: int) -> int:
     return int(session.scalar(_RANK, {"board_id": board_id, "points": points}) or 1)
 
 
-def _place(session: Session, board_id: int, player_id: UUID) -> Place | None:
+def _own(session: Session, board_id: int, player_id: UUID) -> _Row | None:
     points = session.scalar(
         select(BoardTotal.points).where(
             BoardTotal.board_id == board_id, BoardTotal.player_id == player_id
@@ -139,10 +153,10 @@ def _place(session: Session, board_id: int, player_id: UUID) -> Place | None:
     )
     if points is None:
         return None
-    return Place(rank_of(session, board_id, points), player_id, public_name(player_id), points)
+    return _Row(rank_of(session, board_id, points), player_id, points)
 
 
-def _around(session: Session, board_id: int, own: Place) -> list[Place]:
+def _around(session: Session, board_id: int, own: _Row) -> list[_Row]:
     """The player's place with its neighbours, best first."""
     reached_at = session.scalar(
         select(BoardTotal.reached_at).where(
@@ -171,6 +185,6 @@ def _around(session: Session, board_id: int, own: Place) -> list[Place]:
         if points not in ranks:
             ranks[points] = rank_of(session, board_id, points)
     return [
-        Place(ranks[points], player_id, public_name(player_id), points)
+        _Row(ranks[points], player_id, points)
         for player_id, points in (*reversed(before), (own.player_id, own.points), *after)
     ]

@@ -32,14 +32,17 @@ def lock_hand(session: Session, player: Player, study: Study) -> Hand:
     ).one()
 
 
-def take_next_map(session: Session, player: Player, study: Study, hand: Hand) -> UUID | None:
-    """A map that the player has not been dealt, with a place kept for them; None if there is none.
+def take_next_map(
+    session: Session, player: Player, study: Study, hand: Hand, *, with_place: bool
+) -> UUID | None:
+    """A map that the player has not been dealt, and unless told otherwise with a place kept for
+    them; None if there is none.
 
     Of the maps of the pictures at hand: one of a picture whose answer the player does not know yet,
     then the one with the fewest rounds, finished or under way, then the heaviest.
     """
     at_hand = _AtHand(hand.lap, hand.drawn_to, list(hand.image_ids))
-    map_id = _take_from_hand(session, player, study, at_hand)
+    map_id = _take_from_hand(session, player, study, at_hand, with_place=with_place)
     hand.lap, hand.drawn_to, hand.image_ids = at_hand.lap, at_hand.drawn_to, at_hand.image_ids
     return map_id
 
@@ -54,17 +57,17 @@ class _AtHand:
 
 
 def _take_from_hand(
-    session: Session, player: Player, study: Study, at_hand: _AtHand
+    session: Session, player: Player, study: Study, at_hand: _AtHand, *, with_place: bool
 ) -> UUID | None:
     while True:
         _draw(session, player, study, at_hand)
         if not at_hand.image_ids:
             if at_hand.lap > _last_lap(session, study):
-                return _sweep(session, player, study)
+                return _sweep(session, player, study, with_place=with_place)
             at_hand.lap, at_hand.drawn_to = at_hand.lap + 1, None
             continue
         found = _candidates(session, player, at_hand)
-        map_id = _take(session, player, [map_id for map_id, _ in found])
+        map_id = _take(session, [map_id for map_id, _ in found], with_place=with_place)
         # A picture that has given its map of this lap waits for the next one.
         playable = {image_id for _, image_id in found}
         given = {image_id for taken, image_id in found if taken == map_id}
@@ -173,11 +176,10 @@ _TAKE_WAITING = text(_TAKE.format(wait=""))
 _LOCK = text("select from cluster_maps where id = any(:map_ids) order by id for no key update")
 
 
-def _take(session: Session, player: Player, map_ids: list[UUID]) -> UUID | None:
+def _take(session: Session, map_ids: list[UUID], *, with_place: bool) -> UUID | None:
     """The first of these maps that has a place left, which is now the player's. A map that somebody
     else is taking at this moment is passed over, unless there is no other."""
-    if player.is_simulated:
-        # Their rounds are of no number wanted: a simulation asks for as many as it likes.
+    if not with_place:
         return map_ids[0] if map_ids else None
     tried = {"map_ids": map_ids[:_MOST_TRIED]}
     for is_waiting in (False, True):
@@ -205,7 +207,7 @@ def take_place(session: Session, map_id: UUID) -> bool:
     return session.scalar(_TAKE_WAITING, {"map_ids": [map_id]}) is not None
 
 
-def _sweep(session: Session, player: Player, study: Study) -> UUID | None:
+def _sweep(session: Session, player: Player, study: Study, *, with_place: bool) -> UUID | None:
     """What the laps have left: maps whose places were all taken when the player came by, and that
     came back. Only for who has gone through the whole deck; it looks at every open map."""
     n_taken = ClusterMap.n_finished + ClusterMap.n_leased
@@ -221,7 +223,7 @@ def _sweep(session: Session, player: Player, study: Study) -> UUID | None:
         .order_by(n_taken, ClusterMap.weight.desc(), ClusterMap.id)
         .limit(_MOST_TRIED)
     ).all()
-    return _take(session, player, list(left)) if left else None
+    return _take(session, list(left), with_place=with_place) if left else None
 
 
 _PRACTICE = text(

@@ -57,6 +57,11 @@ def merge_guest(session: Session, *, guest: Player, account: Account) -> int:
     found = next((player for player in locked if player.id == guest.id), None)
     if found is None or found.kind != "guest" or found.merged_into_id is not None:
         return 0
+    # Nobody has seen these, so they are in nobody's way.
+    session.execute(
+        delete(Round).where(Round.player_id.in_([found.id, account.player_id]), Round.is_ahead),
+        execution_options={"synchronize_session": "fetch"},
+    )
     own = aliased(Round)
     finished = select(Round.cluster_map_id).where(
         Round.player_id == guest.id, Round.status != "open"

@@ -44,26 +44,81 @@ def deal(session: Session, *, player: Player, study: Study, daily: bool = False)
     moderation.check_may_play(session, study, player)
     now = datetime.now(UTC)
     player.last_seen_at = now
-    open_round = session.scalar(
+    open_round = _open_round(session, player, study)
+    if open_round is not None and not open_round.is_ahead:
+        return open_round
+    # After that: who has a round at hand when a game is paused may finish it.
+    studies.check_open(study)
+    if open_round is not None:
+        if open_round.daily_on == (now.date() if daily else None) and _begin(
+            session, open_round, now
+        ):
+            return open_round
+        # Nobody has seen it: it is as if it had not been dealt.
+        session.delete(open_round)
+        hand.n_dealt -= 1
+        session.flush()
+    return _deal_new(session, player, study, hand, now, daily=daily, ahead=False)
+
+
+def deal_ahead(session: Session, *, player: Player, study: Study, daily: bool) -> Round | None:
+    """The round that `deal` will most likely give next, so that its picture can be fetched while
+    the player reads an answer. It takes no place. None when there will be none, or while the player
+    has a round under way."""
+    hand = dealing.lock_hand(session, player, study)
+    open_round = _open_round(session, player, study)
+    if open_round is not None:
+        return open_round if open_round.is_ahead else None
+    if study.status != "open":
+        return None
+    return _deal_new(session, player, study, hand, datetime.now(UTC), daily=daily, ahead=True)
+
+
+def _open_round(session: Session, player: Player, study: Study) -> Round | None:
+    return session.scalar(
         select(Round).where(
             Round.player_id == player.id, Round.study_id == study.id, Round.status == "open"
         )
     )
-    if open_round is not None:
-        return open_round
-    # After that: who has a round at hand when a game is paused may finish it.
-    studies.check_open(study)
-    round_ = Round(study_id=study.id, player_id=player.id, dealt_at=now, last_step_at=now)
+
+
+def _begin(session: Session, round_: Round, now: datetime) -> bool:
+    """Show a round that was dealt ahead; False when its map has no place left by now."""
+    if not round_.practice:
+        if not dealing.take_place(session, round_.cluster_map_id):
+            return False
+        round_.place_until = now + rules.PLACE_LASTS
+    round_.is_ahead = False
+    round_.dealt_at = round_.last_step_at = now
+    session.flush()
+    return True
+
+
+def _deal_new(
+    session: Session,
+    player: Player,
+    study: Study,
+    hand: Hand,
+    now: datetime,
+    *,
+    daily: bool,
+    ahead: bool,
+) -> Round | None:
+    round_ = Round(
+        study_id=study.id, player_id=player.id, dealt_at=now, last_step_at=now, is_ahead=ahead
+    )
     if daily:
         round_.daily_on = now.date()
         map_id = _next_daily_map(session, player, study, now.date())
-        has_place = map_id is not None and dealing.take_place(session, map_id)
+        has_place = map_id is not None and not ahead and dealing.take_place(session, map_id)
     else:
         map_id = _practice_map(session, player, study, hand)
         round_.practice = map_id is not None
+        # Simulated players' rounds are of no number wanted: a simulation asks for as many as it
+        # likes.
+        has_place = not (round_.practice or player.is_simulated or ahead)
         if map_id is None:
-            map_id = dealing.take_next_map(session, player, study, hand)
-        has_place = not (round_.practice or player.is_simulated)
+            map_id = dealing.take_next_map(session, player, study, hand, with_place=has_place)
     if map_id is None:
         return None
     round_.cluster_map_id = map_id
@@ -134,6 +189,7 @@ def reveal(session: Session, *, round_id: UUID, player: Player, from_index: int)
     if round_.reveal_index == rules.LAST_REVEAL_INDEX:
         raise ConflictError("This is all there is to see. Guess, or give up.")
     round_.reveal_index += 1
+    round_.is_ahead = False
     round_.last_step_at = datetime.now(UTC)
     if round_.place_until is not None:
         round_.place_until = round_.last_step_at + rules.PLACE_LASTS
@@ -247,6 +303,7 @@ def _finish(
     if not (round_.practice or round_.player.is_simulated or round_.is_excluded):
         round_.is_spare = not had_place and not dealing.take_place(session, round_.cluster_map_id)
     round_.place_until = None
+    round_.is_ahead = False
     round_.status, round_.guessed_class_id = status, guessed_class_id
     round_.finished_at = datetime.now(UTC)
     counted: dict[InstrumentedAttribute[int], ColumnElement[int]] = {}

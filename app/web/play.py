@@ -73,6 +73,13 @@ class RoundContext:
 
 
 @dataclass(frozen=True, slots=True)
+class AheadContext:
+    """The round that will most likely come next; None when there will be none."""
+
+    round_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
 class StageContext:
     """The lit picture of an open round with its ladder: see RoundContext."""
 
@@ -160,6 +167,22 @@ def play_daily(
         return render_part(request, "play/page.html", done.part, done)
     context = _round_context(session, player, study, round_, chosen_id=None, labels=[])
     return render_part(request, "play/page.html", context.part, context)
+
+
+@router.post("/play/{slug}/ahead")
+def play_ahead(
+    request: Request,
+    session: SessionDep,
+    player: KnownPlayerDep,
+    account: AccountDep,
+    slug: str,
+    daily: bool = False,
+) -> Response:
+    """Have the next round's picture fetched while the player reads an answer."""
+    study = studies.enter(session, slug, player=player, account=account)
+    round_ = rounds.deal_ahead(session, player=player, study=study, daily=daily)
+    context = AheadContext(round_.id if round_ else None)
+    return render(request, "play/_ahead.html", context)
 
 
 def _round_context(

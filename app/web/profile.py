@@ -57,7 +57,7 @@ class BoardContext:
 def profile(request: Request, session: SessionDep, player: PlayerDep) -> Response:
     news = ledger.news(session, player.id)
     context = ProfileContext(
-        name=names.public_name(player.id),
+        name=names.public_name(session, player.id),
         standing=players.standing(session, player),
         badges=rules.BADGES,
         earned=ledger.badges(session, player.id),

@@ -1,12 +1,12 @@
 """Labels hidden, players restricted, flags settled; the log forgets names of who is erased.
 
-Revision: 0010_moderation, after 0009
+Revision: 0010, after 0009
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0010_moderation"
+revision = "0010"
 down_revision = "0009"
 branch_labels = None
 depends_on = None

@@ -28,7 +28,9 @@ document.addEventListener("htmx:after:swap", (event) => {
     rest(document.getElementById("next"));
     rest(document.getElementById("guess"));
     document.getElementById("round")?.scrollIntoView({ block: "start" });
-  } else if (id === "stage" && document.activeElement === document.body && pressed) {
+  } else if (id === "stage") {
+    document.getElementById("message").replaceChildren();
+    if (document.activeElement !== document.body || !pressed) return;
     // Back to the button, or on to the answers when this was the last step and it is gone.
     const next = document.getElementById(pressed) ?? document.querySelector("[name=class_id]");
     next?.focus({ preventScroll: true });
@@ -42,7 +44,19 @@ document.addEventListener("change", (event) => {
   if (event.target.name === "class_id") document.getElementById("message").replaceChildren();
 });
 
-document.addEventListener("htmx:error", () => {
+// What did not get through, to be sent again. What only fetches ahead fails without a word.
+let failed = null;
+document.addEventListener("htmx:error", (event) => {
+  const source = event.detail.ctx?.sourceElement;
+  if (source?.matches("[data-quiet]")) return;
+  failed = source;
   const words = document.querySelector("[data-offline]");
   document.getElementById("message")?.replaceChildren(words.content.cloneNode(true));
+});
+
+document.addEventListener("click", (event) => {
+  if (!event.target.matches("[data-retry]")) return;
+  document.getElementById("message").replaceChildren();
+  if (failed?.matches("form")) failed.requestSubmit();
+  else failed?.click();
 });

@@ -58,6 +58,7 @@ TABLE = {
     "GET /rounds/{round_id}/picture": OWN_ROUND,
     "GET /rounds/{round_id}/answer.jpg": OWN_ROUND,
     "GET /play/{slug}/daily": EVERYBODY,
+    "POST /play/{slug}/ahead": "0++++++",  # it comes after a first round
     "GET /me": EVERYBODY,
     "POST /me/news": "0++++++",  # whoever has never played has no news
     "GET /boards": EVERYBODY,

@@ -8,7 +8,9 @@ from starlette.testclient import TestClient
 
 from app.models import Image, Player, Round, Study
 from app.services import labels, ledger, names, players, rounds
+from tests.factories import make_account
 from tests.services.test_labels import EMBED
+from tests.web.conftest import sign_in
 from tests.web.reading import text_of
 
 
@@ -72,12 +74,28 @@ class TestProfile:
 class TestBoards:
     @pytest.mark.parametrize("period", ["today", "week", "all"])
     def test_a_player_finds_their_place(
-        self, client: TestClient, player: Player, play: Callable[..., Round], period: str
+        self,
+        client: TestClient,
+        session: Session,
+        player: Player,
+        play: Callable[..., Round],
+        period: str,
     ) -> None:
         play(player)
         words = text_of(client.get(f"/boards/{period}").text)
         assert "You are number 1 of 1 player, with 10 points" in words
-        assert names.public_name(player.id) in words
+        assert names.public_name(session, player.id) in words
+
+    def test_who_has_an_account_stands_there_by_its_name(
+        self, client: TestClient, session: Session, play: Callable[..., Round]
+    ) -> None:
+        account = make_account(session, "Ada")
+        sign_in(session, client, account)
+        play(account.player)
+        assert "Ada (you)" in text_of(client.get("/boards/all").text)
+        assert "<h1>Ada</h1>" in client.get("/me").text
+        assert client.get("/api/v1/me").json()["name"] == "Ada"
+        assert client.get("/api/v1/boards/all").json()["top"][0]["name"] == "Ada"
 
     def test_one_of_a_study(
         self, client: TestClient, player: Player, play: Callable[..., Round], study: Study

@@ -45,7 +45,7 @@ _game = APIRouter(prefix=PREFIX, responses=_PROBLEMS, default_response_class=JSO
 def create_player(session: SessionDep) -> shapes.NewPlayer:
     """Makes a guest and its token, which later calls send along."""
     player, token = players.create_guest(session)
-    return shapes.NewPlayer(token=token, name=names.public_name(player.id))
+    return shapes.NewPlayer(token=token, name=names.public_name(session, player.id))
 
 
 @_game.get("/studies", summary="Which games are open")
@@ -157,7 +157,7 @@ def me(session: SessionDep, player: ApiPlayerDep) -> shapes.Me:
     """What the player has earned so far."""
     standing = players.standing(session, player)
     return shapes.Me(
-        name=names.public_name(player.id),
+        name=names.public_name(session, player.id),
         points=standing.points,
         level=standing.level,
         next_level_at=standing.next_level_at,
