@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from app.infra.errors import ConflictError
 from app.infra.storage import Storage
-from app.models import ClusterMap, Player, PointsEntry, Round
+from app.models import ClusterMap, Player, PointsEntry, Round, StudyClass
 from app.services import checks, dealing, players, practice, rounds
 from tests.factories import make_account, make_image, make_player, make_study, maps_of, spot_map
 
@@ -114,13 +114,17 @@ class RoundLife(RuleBasedStateMachine):
         round_ = self.open_round(who)
         if round_ is None:
             return
-        boat, kite = self.study.classes
+        boat_id, kite_id = self.session.scalars(
+            select(StudyClass.id)
+            .where(StudyClass.study_id == self.study.id)
+            .order_by(StudyClass.position)
+        )
         for _ in range(2):  # a double click
             done = rounds.guess(
                 self.session,
                 round_id=round_.id,
                 player=self.players[who],
-                class_id=(boat if right else kite).id,
+                class_id=boat_id if right else kite_id,
                 labels=[word],
             )
             self.session.commit()

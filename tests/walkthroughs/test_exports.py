@@ -21,7 +21,8 @@ def test_a_researcher_takes_the_data_out(
         play_all_kinds(session, game)
         session.commit()
     page = browser_page
-    page.goto(site.studio_link)
+    site.enter_studio(page)
+    page.goto(f"{site.address}/studio")
     page.get_by_role("link", name="Cats and dogs").click()
     page.get_by_role("link", name="Take the data out").click()
 

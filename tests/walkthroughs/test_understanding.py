@@ -40,7 +40,7 @@ def test_the_planted_cue_is_named_and_shared(
     make_played_study(site, tmp_path / "pictures")
     page = browser_page
     page.emulate_media(reduced_motion="reduce")
-    page.goto(site.studio_link)
+    site.enter_studio(page)
     page.goto(f"{site.address}/studio/the-picture-book")
     page.get_by_role("link", name="sailboat", exact=True).click()
     expect(page.get_by_role("heading", name="What speaks for “sailboat”")).to_be_visible()

@@ -86,7 +86,9 @@ def truth(site: Site) -> Truth:
             .join(Image, Image.class_id == StudyClass.id)
             .join(ClusterMap, ClusterMap.image_id == Image.id)
             .join(Round, Round.cluster_map_id == ClusterMap.id)
-            .where(Round.status == "open")
+            # Whoever plays has been shown theirs last; rounds dealt ahead nobody has seen.
+            .where(Round.status == "open", ~Round.is_ahead)
+            .order_by(Round.last_step_at.desc())
         )
         assert right is not None
         wrong = session.scalar(

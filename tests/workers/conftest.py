@@ -7,9 +7,12 @@ import pytest
 
 from app.infra.settings import Settings, get_settings
 from app.installation import Installation, create_from_folder, open_installation
-from workers import context
+from workers import context, explanations
 
-CACHES = (get_settings, context.engine, context.session_maker, context._sender, context.signs)
+CACHES = (
+    *(get_settings, context.engine, context.session_maker, context._sender, context.signs),
+    explanations._network,  # by the network's number, which each test's database begins anew
+)
 
 
 @pytest.fixture
