@@ -36,7 +36,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         for name in list(os.environ):
             if name in {"DATABASE_URL", "REDIS_URL"} or (
-                name.startswith("LAYERPLAY_") and name != "LAYERPLAY_BROWSER"
+                name.startswith("LAYERPLAY_")
+                and name not in {"LAYERPLAY_BROWSER", "LAYERPLAY_COMPOSE"}
             ):
                 del os.environ[name]
         os.environ[_HOME_VARIABLE] = tempfile.mkdtemp(prefix="layerplay-tests-")

@@ -37,8 +37,9 @@ START_S = 240.0  # a machine under load takes its time to import torch
 
 class TestFile:
     def test_docker_compose_accepts_it(self) -> None:
-        if shutil.which("docker-compose") is None:
-            pytest.skip("there is no docker-compose here")
+        required = os.environ.get("LAYERPLAY_COMPOSE") == "required"
+        if shutil.which("docker-compose") is None and not required:
+            pytest.skip("there is no docker-compose here; .ci/run installs it")
         environment = {"POSTGRES_PASSWORD": "p", "LAYERPLAY_SECRET_KEY": "k"}
         done = subprocess.run(
             ["docker-compose", "--file", ROOT / "docker-compose.yml", "config", "--quiet"],
@@ -58,7 +59,8 @@ class TestFile:
     @pytest.mark.parametrize("name", sorted(SERVICES))
     def test_each_has_limits_and_gains_no_privileges(self, name: str) -> None:
         service = SERVICES[name]
-        assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}
+        assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory"}
+        assert service["pids_limit"] > 0
         assert service["security_opt"] == ["no-new-privileges:true"]
 
     @pytest.mark.parametrize("name", sorted(set(SERVICES) - {"migrate"}))
