@@ -18,6 +18,9 @@ return {n, redis.call('ttl', KEYS[1])}
 """
 
 
+_MESSAGE = "That was tried too often. Wait {wait}, then try again."
+
+
 class Limits:
     """Counts tries in windows of a fixed length, each beginning with its first try.
 
@@ -29,18 +32,20 @@ class Limits:
         self._redis = redis.Redis.from_url(redis_url, socket_timeout=1, socket_connect_timeout=1)
         self._count = self._redis.register_script(_COUNT)
 
-    def take(self, what: str, who: str, *, n: int, window_s: int) -> None:
-        """Count a try of `what` by `who`; TooManyError from the (n + 1)th in a window on."""
+    def take(self, what: str, who: str, *, n: int, window_s: int, message: str = _MESSAGE) -> int:
+        """Count a try of `what` by `who`; the number of it in its window, 0 when nobody counts.
+
+        TooManyError from the (n + 1)th in a window on. message: what it says, where {wait} is how
+        long to wait.
+        """
         try:
             n_tried, wait_s = self._count(keys=[_key(what, who)], args=[window_s])
         except redis.RedisError as error:
             _log.error("%s is not limited, Redis does not answer: %s", what, error)
-            return
+            return 0
         if n_tried > n:
-            raise TooManyError(
-                f"That was tried too often. Wait {_in_words(wait_s)}, then try again.",
-                wait_s=wait_s,
-            )
+            raise TooManyError(message.format(wait=_in_words(wait_s)), wait_s=wait_s)
+        return int(n_tried)
 
     def forget(self, what: str, who: str) -> None:
         """Start counting anew: it went well."""

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import redis
 from fastapi import Depends, FastAPI
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
@@ -73,7 +72,6 @@ def create_app(settings: Settings) -> FastAPI:
         yield
         app.state.limits.close()
         engine.dispose()
-        app.state.redis.close()
 
     app = FastAPI(lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
     app.state.settings = settings
@@ -84,9 +82,6 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.metrics = Metrics()
     app.state.limits = Limits(settings.redis_url)
     app.state.signs = Signs(settings.redis_url)
-    app.state.redis = redis.Redis.from_url(
-        settings.redis_url, socket_timeout=1, socket_connect_timeout=1
-    )
     visitor = Depends(get_visitor, scope="function")
     pages = (
         *(play, profile, drafts, overview, studies, members, accounts, admin),

@@ -25,6 +25,10 @@ def test_the_try_after_the_last_is_refused_with_the_time_to_wait(limits: Limits)
     assert 590 <= caught.value.wait_s <= 600
 
 
+def test_each_try_is_told_its_number(limits: Limits) -> None:
+    assert [limits.take("rounds", "ada", n=9, window_s=60) for _ in range(3)] == [1, 2, 3]
+
+
 def test_others_and_other_things_are_counted_apart(limits: Limits) -> None:
     limits.take("sign-in", "ada", n=1, window_s=600)
     limits.take("sign-in", "ben", n=1, window_s=600)
@@ -65,7 +69,7 @@ def test_of_many_tries_at_once_as_many_pass_as_may(limits: Limits) -> None:
 
 def test_without_redis_nobody_is_locked_out(caplog: pytest.LogCaptureFixture) -> None:
     limits = Limits("redis://127.0.0.1:1/0")
-    limits.take("sign-in", "ada", n=0, window_s=600)
+    assert limits.take("sign-in", "ada", n=0, window_s=600) == 0
     limits.forget("sign-in", "ada")
     assert "Redis does not answer" in caplog.text
     limits.close()
