@@ -11,7 +11,6 @@ from app.models.measures import (
     ClassMeasurement,
     ConceptBelonging,
     ConceptHiding,
-    ConceptMark,
     ConceptTest,
     MapPrototype,
 )
@@ -34,7 +33,6 @@ __all__ = [
     "Concept",
     "ConceptBelonging",
     "ConceptHiding",
-    "ConceptMark",
     "ConceptPin",
     "ConceptScore",
     "ConceptTest",

@@ -36,8 +36,9 @@ class Concept(Base):
         ForeignKey("concepts.id", ondelete="CASCADE"), index=True
     )
     is_junk: Mapped[bool] = mapped_column(default=False, server_default=false())
-    # Marked by a person as something that should not matter for the class.
-    is_bias: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # A researcher's word on whether it is part of its class; it counts before what words mean. What
+    # is none of it should not matter: False marks a bias. None: nobody has said.
+    is_part: Mapped[bool | None]
     created_at: Mapped[CreatedAt]
 
     image_class: Mapped[StudyClass] = relationship(lazy="raise")

@@ -1,14 +1,13 @@
-"""What was measured about the concepts of a class, and what researchers say of them."""
+"""What was measured about the concepts of a class."""
 
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base, CreatedAt, Moment, RowId
-from app.models.labels import Concept
+from app.models.base import Base, Moment, RowId
 
 
 class ClassMeasurement(Base):
@@ -89,20 +88,6 @@ class ConceptBelonging(Base):
     surrounding: Mapped[str]
     surrounding_similarity: Mapped[float]
     is_foreign: Mapped[bool]
-
-
-class ConceptMark(Base):
-    """A researcher's word on whether a concept is part of its class. It counts before any other."""
-
-    __tablename__ = "concept_marks"
-
-    concept_id: Mapped[int] = mapped_column(
-        ForeignKey("concepts.id", ondelete="CASCADE"), primary_key=True
-    )
-    is_part: Mapped[bool]
-    created_at: Mapped[CreatedAt]
-
-    concept: Mapped[Concept] = relationship(lazy="raise")
 
 
 class MapPrototype(Base):

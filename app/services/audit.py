@@ -42,7 +42,6 @@ ACTS: Final[Mapping[str, str]] = {
     "concept.split": "split the concept",
     "concept.rename": "renamed the concept",
     "concept.junk": "marked as junk the concept",
-    "concept.bias": "decided about bias for the concept",
     "concept.part": "decided whether it is part of its class for the concept",
 }
 """Every act that is logged, with the words that tell it: "anna opened the game of Boats"."""

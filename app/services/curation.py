@@ -32,7 +32,7 @@ from app.services.audit import Subject
 
 MAX_NAME_CHARACTERS = 60
 
-_DECISIONS = ("is_fixed", "merged_into_id", "is_junk", "is_bias")
+_DECISIONS = ("is_fixed", "merged_into_id", "is_junk", "is_part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,22 +182,23 @@ def mark_junk(session: Session, *, concept_id: int) -> Before:
     return before
 
 
-def mark_bias(session: Session, *, concept_id: int, is_bias: bool) -> Before:
-    """Whether a concept is one that should not matter for its class."""
+def mark_part(session: Session, *, concept_id: int, is_part: bool | None) -> Before:
+    """Say whether a concept is part of its class, or None to leave it to what words mean. What is
+    said to be none of it is a bias: something that should not matter."""
     concept = _lock(session, concept_id)
     before = Before(concept.class_id, concept.simulated, [_decided(concept)], pins={}, texts={})
-    concept.is_bias = is_bias
+    concept.is_part = is_part
     # Or a run that finds nothing of it would take the mark away with it.
-    concept.is_fixed = concept.is_fixed or is_bias
+    concept.is_fixed = concept.is_fixed or is_part is not None
     session.flush()
-    _record(session, "concept.bias", concept, before, {"is bias": is_bias})
+    _record(session, "concept.part", concept, before, {"is part": is_part})
     return before
 
 
 def undo(session: Session, before: Before) -> None:
     """Take an act back. ConflictError when a concept that it touched is gone since, or its name
     belongs to another one."""
-    _lock_class(session, before.class_id)
+    lock_class(session, before.class_id)
     for was in before.concepts:
         concept = session.get(Concept, was["id"], populate_existing=True)
         if concept is None:
@@ -234,12 +235,17 @@ def _get(session: Session, concept_id: int) -> Concept:
 
 def _lock(session: Session, concept_id: int) -> Concept:
     """The concept, while neither the concepts job nor another moderator is at its class."""
-    _lock_class(session, _get(session, concept_id).class_id)
+    lock_class(session, _get(session, concept_id).class_id)
     return _get(session, concept_id)
 
 
-def _lock_class(session: Session, class_id: int) -> None:
-    session.execute(select(StudyClass.id).where(StudyClass.id == class_id).with_for_update())
+def lock_class(session: Session, class_id: int) -> None:
+    """Take turns with whoever else changes a class's concepts, until the transaction ends.
+
+    Not by the class's row: guesses note in it that there are new labels, and wait for nobody.
+    """
+    key = func.hashtextextended(f"concepts of class {class_id}", 0)
+    session.execute(select(func.pg_advisory_xact_lock(key)))
 
 
 def _free_name(session: Session, concept: Concept, name: str) -> str:

@@ -30,7 +30,6 @@ from app.models import (
     ClusterMap,
     Concept,
     ConceptBelonging,
-    ConceptMark,
     Image,
     Label,
     Layer,
@@ -198,10 +197,9 @@ def _foreign(session: Session, class_id: int, *, simulated: bool) -> frozenset[s
     meaning."""
     found = session.scalars(
         select(Concept.name)
-        .outerjoin(ConceptMark, ConceptMark.concept_id == Concept.id)
         .outerjoin(ConceptBelonging, ConceptBelonging.concept_id == Concept.id)
         .where(Concept.class_id == class_id, Concept.simulated.is_(simulated))
-        .where(func.coalesce(~ConceptMark.is_part, ConceptBelonging.is_foreign, false()))
+        .where(func.coalesce(~Concept.is_part, ConceptBelonging.is_foreign, false()))
     )
     return frozenset(found)
 

@@ -20,7 +20,6 @@ from app.models import (
     Concept,
     ConceptBelonging,
     ConceptHiding,
-    ConceptMark,
     ConceptScore,
     ConceptTest,
     Image,
@@ -29,8 +28,6 @@ from app.models import (
     Study,
     StudyClass,
 )
-from app.services import audit
-from app.services.audit import Subject
 from app.services.explanations import has_labels
 
 MIN_BIAS_SHARE: Final = 5.0
@@ -223,7 +220,7 @@ def _rows(
     session: Session, image_class: StudyClass, summary: ClassSummary[int]
 ) -> tuple[ConceptRow, ...]:
     ids = [course.concept for course in summary.courses]
-    names = dict(session.execute(select(Concept.id, Concept.name).where(Concept.id.in_(ids))).all())
+    found = {one.id: one for one in session.scalars(select(Concept).where(Concept.id.in_(ids)))}
     numbers = {layer.id: layer.position + 1 for layer in image_class.study.layers}
     tests: dict[int, dict[int, ConceptTest]] = defaultdict(dict)
     for test in session.scalars(select(ConceptTest).where(ConceptTest.concept_id.in_(ids))):
@@ -238,22 +235,15 @@ def _rows(
             select(ConceptBelonging).where(ConceptBelonging.concept_id.in_(ids))
         )
     }
-    marks = dict(
-        session.execute(
-            select(ConceptMark.concept_id, ConceptMark.is_part).where(
-                ConceptMark.concept_id.in_(ids)
-            )
-        ).all()
-    )
     rows = [
         ConceptRow(
             id=course.concept,
-            name=names[course.concept],
+            name=found[course.concept].name,
             course=course,
             tests=tests[course.concept],
             hiding=hidings.get(course.concept),
             belonging=belongings.get(course.concept),
-            marked=marks.get(course.concept),
+            marked=found[course.concept].is_part,
         )
         for course in summary.courses
     ]
@@ -339,9 +329,7 @@ def sightings(session: Session, concept_id: int, *, layer: int | None = None) ->
             )
             for row in session.execute(query)
         ),
-        marked=session.scalar(
-            select(ConceptMark.is_part).where(ConceptMark.concept_id == concept_id)
-        ),
+        marked=concept.is_part,
     )
 
 
@@ -436,29 +424,3 @@ def pending_measurements(session: Session) -> list[tuple[int, bool]]:
         .order_by(ClassMeasurement.asked_at)
     )
     return [(row.class_id, row.simulated) for row in rows]
-
-
-def mark(session: Session, *, concept_id: int, is_part: bool | None) -> Concept:
-    """Say whether a concept is part of its class; None takes back what was said."""
-    concept = get_concept(session, concept_id)
-    stored = session.get(ConceptMark, concept_id)
-    study = session.scalars(
-        select(Study).join(StudyClass).where(StudyClass.id == concept.class_id)
-    ).one()
-    audit.record(
-        session,
-        "concept.part",
-        Subject("concept", str(concept.id), concept.name),
-        study=study,
-        before={"is part": stored.is_part if stored else None},
-        after={"is part": is_part},
-    )
-    if is_part is None:
-        if stored is not None:
-            session.delete(stored)
-    elif stored is None:
-        session.add(ConceptMark(concept_id=concept_id, is_part=is_part))
-    else:
-        stored.is_part = is_part
-    session.flush()
-    return concept

@@ -39,7 +39,6 @@ from app.models import (
     Concept,
     ConceptBelonging,
     ConceptHiding,
-    ConceptMark,
     ConceptScore,
     ConceptTest,
     Image,
@@ -130,10 +129,7 @@ def pending_class(session: Session, *, class_id: int, simulated: bool) -> ClassT
     of_kind = (Concept.class_id == class_id) & Concept.simulated.is_(simulated)
     concepts = dict(session.execute(select(Concept.name, Concept.id).where(of_kind)).all())
     parts = session.scalars(
-        select(Concept.name)
-        .join(ConceptMark, ConceptMark.concept_id == Concept.id)
-        .where(of_kind, ConceptMark.is_part)
-        .order_by(Concept.name)
+        select(Concept.name).where(of_kind, Concept.is_part.is_(True)).order_by(Concept.name)
     )
     images = session.scalars(
         select(Image)

@@ -1,7 +1,7 @@
 """What people decide about the concepts of a class: merge, split, rename, junk, bias."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Form, Request
 from sqlalchemy import select
@@ -19,6 +19,9 @@ router = APIRouter(prefix="/studio/{slug}/concepts-of/{class_id}", default_respo
 
 Players = Literal["people", "simulated"]
 Act = Literal["merge", "split", "rename", "junk", "bias", "no bias"]
+
+# "No bias" takes the mark back: what it means decides again.
+_IS_PART: Final = {"bias": False, "no bias": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ def act(
             if act == "junk":
                 curation.mark_junk(session, concept_id=one)
             else:
-                curation.mark_bias(session, concept_id=one, is_bias=act == "bias")
+                curation.mark_part(session, concept_id=one, is_part=_IS_PART[act])
     return redirect(request, f"/studio/{study.slug}/concepts-of/{class_id}?players={players}")
 
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from app.infra.errors import NotFoundError
 from app.models import Study
-from app.services import global_explanations, studies
+from app.services import curation, global_explanations, studies
 from app.services.global_explanations import MIN_BIAS_SHARE, ClassPage, ConceptPage, NetworkPage
 from app.web.deps import MaybeVisitorDep, ModeratedStudyDep, SessionDep
 from app.web.downloads import download, to_csv
@@ -236,7 +236,7 @@ def mark_concept(
     if page.study.id != study.id:
         raise NotFoundError("There is no such concept in this study.")
     said = {"yes": True, "no": False, "unsaid": None}[part]
-    global_explanations.mark(session, concept_id=concept_id, is_part=said)
+    curation.mark_part(session, concept_id=concept_id, is_part=said)
     return redirect(request, f"/studio/{study.slug}/concepts/{concept_id}")
 
 

@@ -13,10 +13,11 @@ depends_on = None
 
 
 def upgrade() -> None:
-    for column in ("is_fixed", "is_junk", "is_bias"):
+    for column in ("is_fixed", "is_junk"):
         op.add_column(
             "concepts", sa.Column(column, sa.Boolean(), server_default=sa.false(), nullable=False)
         )
+    op.add_column("concepts", sa.Column("is_part", sa.Boolean(), nullable=True))
     op.add_column("concepts", sa.Column("merged_into_id", sa.BigInteger(), nullable=True))
     op.create_foreign_key(
         op.f("fk_concepts_merged_into_id"),
@@ -75,5 +76,5 @@ def downgrade() -> None:
     # Without the column nothing would tell them from the others, which hold labels.
     op.execute("delete from concepts where merged_into_id is not null or is_junk")
     op.drop_column("concepts", "merged_into_id")
-    for column in ("is_bias", "is_junk", "is_fixed"):
+    for column in ("is_part", "is_junk", "is_fixed"):
         op.drop_column("concepts", column)

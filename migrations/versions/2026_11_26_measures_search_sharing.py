@@ -127,24 +127,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("concept_id", name=op.f("pk_concept_hidings")),
     )
     op.create_table(
-        "concept_marks",
-        sa.Column("concept_id", sa.BigInteger(), nullable=False),
-        sa.Column("is_part", sa.Boolean(), nullable=False),
-        sa.Column(
-            "created_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("now()"),
-            nullable=False,
-        ),
-        sa.ForeignKeyConstraint(
-            ["concept_id"],
-            ["concepts.id"],
-            name=op.f("fk_concept_marks_concept_id"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint("concept_id", name=op.f("pk_concept_marks")),
-    )
-    op.create_table(
         "concept_tests",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("concept_id", sa.BigInteger(), nullable=False),
@@ -200,7 +182,6 @@ def downgrade() -> None:
     op.drop_index("ix_concepts_name", table_name="concepts")
     op.drop_table("map_prototypes")
     op.drop_table("concept_tests")
-    op.drop_table("concept_marks")
     op.drop_table("concept_hidings")
     op.drop_table("concept_belongings")
     op.drop_table("class_measurements")

@@ -92,17 +92,17 @@ def test_junk_stays_junk(session: Session, game: Game, play: Play) -> None:
     assert "ear" not in n_given(session)
 
 
-def test_a_bias_mark_stays(session: Session, game: Game, play: Play) -> None:
+def test_a_mark_as_no_part_of_the_class_stays(session: Session, game: Game, play: Play) -> None:
     row = id_of(session, "wheel")
-    curation.mark_bias(session, concept_id=row, is_bias=True)
+    curation.mark_part(session, concept_id=row, is_part=False)
     play(1, "wheely")
     group(session, game.cat)
-    assert session.scalars(select(Concept.id).where(Concept.is_bias)).all() == [row]
+    assert session.scalars(select(Concept.id).where(Concept.is_part.is_(False))).all() == [row]
     assert concept_of(session)["wheely"] == "wheel"
 
 
 @pytest.mark.parametrize("grouped_since", [False, True])
-@pytest.mark.parametrize("act", ["merge", "split", "rename", "mark_junk", "mark_bias"])
+@pytest.mark.parametrize("act", ["merge", "split", "rename", "mark_junk", "mark_part"])
 def test_what_was_done_can_be_taken_back(
     session: Session, game: Game, act: str, grouped_since: bool
 ) -> None:
@@ -112,7 +112,7 @@ def test_what_was_done_can_be_taken_back(
             session.execute(rows).all(),
             concept_of(session),
             n_given(session),
-            session.scalars(select(Concept.id).where(Concept.is_bias)).all(),
+            session.scalars(select(Concept.id).where(Concept.is_part.is_(False))).all(),
         )
 
     was = state()
@@ -125,7 +125,7 @@ def test_what_was_done_can_be_taken_back(
         ),
         "rename": lambda row: curation.rename(session, concept_id=row, name="stripes"),
         "mark_junk": lambda row: curation.mark_junk(session, concept_id=row),
-        "mark_bias": lambda row: curation.mark_bias(session, concept_id=row, is_bias=True),
+        "mark_part": lambda row: curation.mark_part(session, concept_id=row, is_part=False),
     }[act](id_of(session, "tail"))
     if grouped_since:
         group(session, game.cat)

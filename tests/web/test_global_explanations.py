@@ -15,7 +15,6 @@ from app.models import (
     Concept,
     ConceptBelonging,
     ConceptHiding,
-    ConceptMark,
     ConceptScore,
     Study,
 )
@@ -175,7 +174,7 @@ def test_a_researchers_word_counts_before_meaning(
     researcher.post(f"{address}/mark", data={"part": "no"})
     assert "A researcher marked it as no part" in text_of(researcher.get(boats.base).text)
     researcher.post(f"{address}/mark", data={"part": "unsaid"})
-    assert session.get(ConceptMark, boats.water.id, populate_existing=True) is None
+    assert session.get_one(Concept, boats.water.id, populate_existing=True).is_part is None
 
 
 def test_a_mark_that_means_nothing_is_refused(researcher: TestClient, boats: Boats) -> None:

@@ -203,7 +203,7 @@ class TestConcepts:
         moderator.post(address, data={"act": "junk", "concept_id": damn})
         session.expire_all()
         one, other = session.get_one(Concept, sail), session.get_one(Concept, damn)
-        assert (one.name, one.is_bias, other.is_junk) == ("canvas", True, True)
+        assert (one.name, one.is_part, other.is_junk) == ("canvas", False, True)
 
     @pytest.mark.parametrize(
         ("form", "status"),
