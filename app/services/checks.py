@@ -3,27 +3,11 @@
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from app.services.ledger import OWNED_LINES
-
-_LEDGER = f"""
-    select scopes.scope, periods.period, players.kind = 'simulated' as simulated,
-        lines.player_id, sum(lines.points) as points
-    from ({OWNED_LINES.format(whose="true")}) lines
-    join players on players.id = lines.player_id
-    cross join lateral (values
-        (lines.study_id), ('00000000-0000-0000-0000-000000000000'::uuid)
-    ) scopes (scope)
-    cross join lateral (values
-        ('all'),
-        (to_char(lines.created_at at time zone 'UTC', 'IYYY-"W"IW')),
-        (to_char(lines.created_at at time zone 'UTC', 'YYYY-MM-DD'))
-    ) periods (period)
-    group by 1, 2, 3, 4
-"""
+from app.services.ledger import board_sums
 
 _CHECKS = {
     "a player's points on a board are not those of the ledger": f"""
-        with ledger as ({_LEDGER}), totals as (
+        with ledger as ({board_sums(whose="true")}), totals as (
             select scope, period, simulated, player_id, points
             from board_totals join boards on boards.id = board_totals.board_id
         )

@@ -300,6 +300,31 @@ OWNED_LINES = """
     )
 """
 
+
+def board_sums(*, whose: str) -> str:
+    """SQL for what the ledger says that each player has on each board.
+
+    whose: a condition on `rounds`. The trigger that keeps the totals adds up in the same way (see
+    the migration); `checks.find_drift` compares the two.
+    """
+    return f"""
+        select scopes.scope, periods.period, players.kind = 'simulated' as simulated,
+            lines.player_id, sum(lines.points)::integer as points,
+            max(lines.created_at) as reached_at
+        from ({OWNED_LINES.format(whose=whose)}) lines
+        join players on players.id = lines.player_id
+        cross join lateral (values
+            (lines.study_id), ('00000000-0000-0000-0000-000000000000'::uuid)
+        ) scopes (scope)
+        cross join lateral (values
+            ('all'),
+            (to_char(lines.created_at at time zone 'UTC', 'IYYY-"W"IW')),
+            (to_char(lines.created_at at time zone 'UTC', 'YYYY-MM-DD'))
+        ) periods (period)
+        group by 1, 2, 3, 4
+    """
+
+
 _RECOUNT = (
     # The rows first, in one order, and their places among the steps.
     """
@@ -317,22 +342,7 @@ _RECOUNT = (
     """,
     "delete from board_totals where player_id = any(:players)",
     f"""
-    with sums as (
-        select scopes.scope, periods.period, players.kind = 'simulated' as simulated,
-            lines.player_id, sum(lines.points)::integer as points,
-            max(lines.created_at) as reached_at
-        from ({OWNED_LINES.format(whose="rounds.player_id = any(:players)")}) lines
-        join players on players.id = lines.player_id
-        cross join lateral (values
-            (lines.study_id), ('00000000-0000-0000-0000-000000000000'::uuid)
-        ) scopes (scope)
-        cross join lateral (values
-            ('all'),
-            (to_char(lines.created_at at time zone 'UTC', 'IYYY-"W"IW')),
-            (to_char(lines.created_at at time zone 'UTC', 'YYYY-MM-DD'))
-        ) periods (period)
-        group by 1, 2, 3, 4
-    )
+    with sums as ({board_sums(whose="rounds.player_id = any(:players)")})
     insert into board_totals (board_id, player_id, points, reached_at)
     select boards.id, player_id, points, reached_at
     from sums join boards using (scope, period, simulated)
