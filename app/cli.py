@@ -340,6 +340,10 @@ def _make_concepts(inst: Installation, name: str, *, simulated: bool) -> None:
     with progress_bar() as bar:
         for image_class in bar.track(study.classes, description="Concepts"):
             with inst.transaction() as session:
+                labels.note_new_labels(
+                    session, class_id=image_class.id, simulated=simulated, are_there=False
+                )
+            with inst.transaction() as session:
                 labels.group_class(
                     session,
                     class_id=image_class.id,

@@ -1,5 +1,7 @@
 """Turning labels into concepts."""
 
+from functools import partial
+
 from sqlalchemy.exc import OperationalError
 
 from app.concepts import load_embedder
@@ -20,15 +22,23 @@ def group_class(class_id: int, simulated: bool = False) -> None:
     """Make the concepts of one image class anew from the labels of people, or of simulated ones."""
     settings = get_settings()
     embed = load_embedder(settings.sentence_model)
+    note = partial(labels.note_new_labels, class_id=class_id, simulated=simulated)
     with task_transaction() as session:
-        labels.group_class(
-            session,
-            class_id=class_id,
-            embed=embed,
-            recipe=settings.concept_recipe,
-            simulated=simulated,
-        )
-        enqueue(session, "labels.embed_words")
+        note(session, are_there=False)
+    try:
+        with task_transaction() as session:
+            labels.group_class(
+                session,
+                class_id=class_id,
+                embed=embed,
+                recipe=settings.concept_recipe,
+                simulated=simulated,
+            )
+            enqueue(session, "labels.embed_words")
+    except BaseException:
+        with task_transaction() as session:
+            note(session, are_there=True)
+        raise
 
 
 @celery_app.task(  # type: ignore[untyped-decorator]

@@ -25,6 +25,7 @@ from app.models import (
     StudyClass,
     WordEmbedding,
 )
+from app.services.embeddings import KeptEmbedder
 
 MIN_SIMILARITY: Final = 0.4
 """Cosine from which on a word is worth showing: "sea" and "sailboat" have 0.58, "mast" and
@@ -66,7 +67,9 @@ def embed_new_words(session: Session, embed: Embedder) -> int:
         select(Concept.name).distinct().where(Concept.name.not_in(known)).order_by(Concept.name)
     ).all()
     if words:
-        rows = embed(words)
+        kept = KeptEmbedder(session, embed)
+        rows = kept(words)
+        kept.keep()
         session.execute(
             insert(WordEmbedding)
             .values(

@@ -2,12 +2,11 @@
 
 from typing import Literal
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
-from app.infra.queue import enqueue
-from app.models import Account, ClusterMap, Image, Label, Player, Round, StudyClass
-from app.services import accounts, audit
+from app.models import Account, ClusterMap, Image, Label, Player, Round
+from app.services import accounts, audit, labels
 from app.services.audit import Subject
 
 Words = Literal["keep", "remove"]
@@ -44,12 +43,5 @@ def _remove_labels(session: Session, account: Account) -> None:
         .join(Label, Label.round_id == Round.id)
         .where(Round.id.in_(theirs), ~Round.practice)
     )
-    class_ids = session.scalars(
-        update(StudyClass)
-        .where(StudyClass.id.in_(touched))
-        .values(has_new_labels=True)
-        .returning(StudyClass.id)
-    ).all()
+    labels.ask_anew(session, touched)
     session.execute(delete(Label).where(Label.round_id.in_(theirs)))
-    for class_id in class_ids:
-        enqueue(session, "labels.group_class", class_id=class_id, simulated=False)

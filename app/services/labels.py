@@ -7,10 +7,11 @@ from importlib.metadata import version
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from app import rules
 from app.concepts import ConceptScore as MapScore
 from app.concepts import (
     Embedder,
@@ -37,7 +38,7 @@ from app.models import (
     Study,
     StudyClass,
 )
-from app.services import audit, explanations, ledger
+from app.services import audit, curation, explanations, ledger
 from app.services.audit import Subject
 from app.services.embeddings import KeptEmbedder
 
@@ -68,6 +69,57 @@ class _Typed:
     right: bool
 
 
+def ask_anew(session: Session, class_ids: Select[int]) -> None:
+    """Have concepts made anew after people's labels or what counts of them have changed.
+
+    The rows stay locked until the transaction ends, so that no job takes the change up before it is
+    there.
+    """
+    flagged = session.scalars(
+        update(StudyClass)
+        .where(StudyClass.id.in_(class_ids))
+        .values(has_new_labels=True)
+        .returning(StudyClass.id)
+    ).all()
+    for class_id in sorted(flagged):
+        enqueue(session, "labels.group_class", class_id=class_id, simulated=False)
+
+
+def ask_after_guess(session: Session, *, class_id: int, simulated: bool) -> None:
+    """Have the concepts of a class made anew soon, unless that has been asked for already."""
+    flag = _flag(simulated=simulated)
+    of_class = StudyClass.id == class_id
+    changed = session.scalar(
+        update(StudyClass).where(of_class, ~flag).values({flag: True}).returning(StudyClass.id)
+    )
+    if changed is None:
+        # A job waits already. Until this guess is stored it cannot take up the labels without it.
+        waits = session.scalar(select(flag).where(of_class).with_for_update(read=True))
+        if waits:
+            return
+    enqueue(
+        session,
+        "labels.group_class",
+        delay_s=rules.LABELS_GATHER_S,
+        class_id=class_id,
+        simulated=simulated,
+    )
+
+
+def note_new_labels(session: Session, *, class_id: int, simulated: bool, are_there: bool) -> None:
+    """Note that a class has labels that no job has taken up, or that one takes them up now.
+
+    The latter is to be committed before `group_class` reads them: whoever types meanwhile then
+    asks for a job of their own.
+    """
+    flag = _flag(simulated=simulated)
+    session.execute(update(StudyClass).where(StudyClass.id == class_id).values({flag: are_there}))
+
+
+def _flag(*, simulated: bool) -> InstrumentedAttribute[bool]:
+    return StudyClass.has_new_simulated_labels if simulated else StudyClass.has_new_labels
+
+
 def group_class(
     session: Session, *, class_id: int, embed: Embedder, recipe: str, simulated: bool = False
 ) -> bool:
@@ -82,18 +134,10 @@ def group_class(
     gone. What is found again keeps its row, so a second run on the same labels changes nothing. Two
     runs at once take turns.
     """
-    image_class = session.scalar(
-        select(StudyClass)
-        .where(StudyClass.id == class_id)
-        # Not the key: a guess that refers to the class must not wait for this job.
-        .with_for_update(key_share=True)
-    )
+    curation.lock_class(session, class_id)
+    image_class = session.get(StudyClass, class_id)
     if image_class is None:
         return False
-    if simulated:
-        image_class.has_new_simulated_labels = False
-    else:
-        image_class.has_new_labels = False
     typed = _typed_labels(session, class_id, simulated=simulated)
     kept = KeptEmbedder(session, embed)
     found = get_recipe(recipe)([one.label for one in typed], embed=kept)
@@ -347,5 +391,4 @@ def _store_explanations(
 def classes_with_new_labels(session: Session, *, simulated: bool = False) -> list[int]:
     """Classes whose labels, by people or by simulated players, wait for the concepts job, for the
     upkeep task to ask again."""
-    flag = StudyClass.has_new_simulated_labels if simulated else StudyClass.has_new_labels
-    return list(session.scalars(select(StudyClass.id).where(flag)))
+    return list(session.scalars(select(StudyClass.id).where(_flag(simulated=simulated))))

@@ -16,7 +16,6 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, aliased
 
 from app.infra.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
-from app.infra.queue import enqueue
 from app.models import (
     AuditEntry,
     ClusterMap,
@@ -29,7 +28,7 @@ from app.models import (
     Study,
     StudyClass,
 )
-from app.services import audit, curation, honesty
+from app.services import audit, curation, honesty, labels
 from app.services.audit import Subject
 
 Kind = Literal["silenced", "excluded", "banned"]
@@ -429,14 +428,7 @@ def _leave_out(
 
 def _ask_for_concepts(session: Session, map_ids: Collection[UUID]) -> None:
     touched = select(Image.class_id).join(ClusterMap).where(ClusterMap.id.in_(map_ids))
-    class_ids = session.scalars(
-        update(StudyClass)
-        .where(StudyClass.id.in_(touched))
-        .values(has_new_labels=True)
-        .returning(StudyClass.id)
-    ).all()
-    for class_id in sorted(class_ids):
-        enqueue(session, "labels.group_class", class_id=class_id, simulated=False)
+    labels.ask_anew(session, touched)
 
 
 def _plain(restriction: Restriction | None) -> list[str] | None:

@@ -12,7 +12,6 @@ from app import rules
 from app.concepts.cleaning import MAX_LABEL_CHARACTERS, tidy_label
 from app.explain.render import heatmap_overlay, masked_picture
 from app.infra.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
-from app.infra.queue import enqueue
 from app.infra.storage import Storage
 from app.models import (
     ClusterMap,
@@ -28,7 +27,7 @@ from app.models import (
     StudyClass,
     Tally,
 )
-from app.services import dealing, honesty, ledger, moderation, practice, studies
+from app.services import dealing, honesty, labels, ledger, moderation, practice, studies
 from app.services.drawing import read_map, read_view, to_jpeg
 
 
@@ -270,13 +269,14 @@ def _check_labels(labels: Sequence[str]) -> list[str]:
     """The labels worth keeping, as typed but for the white space, each once."""
     kept: dict[str, str] = {}
     for label in labels:
-        if len(label) > MAX_LABEL_CHARACTERS:
-            raise InvalidInputError(
-                f"A label has at most {MAX_LABEL_CHARACTERS} characters: a word or two is best."
-            )
         if "\x00" in label:
             raise InvalidInputError("A label is plain text: a word or two.")
         tidy = tidy_label(label)
+        # Some characters become several when they are tidied, and a concept's name is tidy.
+        if max(len(label), len(tidy or "")) > MAX_LABEL_CHARACTERS:
+            raise InvalidInputError(
+                f"A label has at most {MAX_LABEL_CHARACTERS} characters: a word or two is best."
+            )
         if tidy:
             kept.setdefault(tidy, " ".join(label.split()))
     if len(kept) > rules.MAX_LABELS_PER_ROUND:
@@ -373,27 +373,15 @@ def _is_daily_done(session: Session, round_: Round) -> bool:
 
 
 def _ask_for_concepts(session: Session, round_: Round) -> None:
-    """Have the concepts of the picture's class made anew from the words of the player's kind,
-    unless that has been asked for already. Practice changes nothing about them."""
+    """Have the concepts of the picture's class made anew from the words of the player's kind.
+    Practice changes nothing about them."""
     if not round_.counts:
         return
-    class_id = round_.cluster_map.image.class_id
-    simulated = round_.player.is_simulated
-    flag = StudyClass.has_new_simulated_labels if simulated else StudyClass.has_new_labels
-    first = session.scalar(
-        update(StudyClass)
-        .where(StudyClass.id == class_id, ~flag)
-        .values({flag: True})
-        .returning(StudyClass.id)
+    labels.ask_after_guess(
+        session,
+        class_id=round_.cluster_map.image.class_id,
+        simulated=round_.player.is_simulated,
     )
-    if first is not None:
-        enqueue(
-            session,
-            "labels.group_class",
-            delay_s=rules.LABELS_GATHER_S,
-            class_id=class_id,
-            simulated=simulated,
-        )
 
 
 def labels_of_others(session: Session, round_: Round) -> list[tuple[str, int]]:

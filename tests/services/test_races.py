@@ -8,17 +8,29 @@ from threading import Barrier, Lock
 from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from app import rules
 from app.infra.db import make_engine, session_factory
 from app.infra.errors import ConflictError, NotFoundError
+from app.infra.queue import Job, queued_jobs
 from app.infra.storage import Storage
-from app.models import Account, ClusterMap, KnownAnswer, Label, Player, PointsEntry, Round, Study
-from app.services import accounts, players, practice, rounds, studies
+from app.models import (
+    Account,
+    ClusterMap,
+    Image,
+    KnownAnswer,
+    Label,
+    Player,
+    PointsEntry,
+    Round,
+    Study,
+)
+from app.services import accounts, labels, players, practice, rounds, studies
 from tests.factories import PASSWORD, make_account
 from tests.services.conftest import make_game
+from tests.services.test_labels import ByFirstLetter
 
 N_AT_ONCE = 6
 
@@ -256,3 +268,40 @@ class TestAccounts:
             return "stepped down"
 
         assert sorted(at_once(sessions, step_down)) == ["refused"] + ["stepped down"] * 5
+
+
+def guess_cat(session: Session, *labels_: str) -> list[Job]:
+    """A new player's guess about a map of the cat; the jobs it asks for."""
+    player, _ = players.create_guest(session)
+    study = session.scalars(select(Study)).one()
+    cluster_map = session.scalars(select(ClusterMap).order_by(ClusterMap.weight.desc())).first()
+    assert cluster_map is not None
+    round_ = Round(study_id=study.id, cluster_map_id=cluster_map.id, player_id=player.id)
+    session.add(round_)
+    session.flush()
+    class_id = session.scalars(select(Image.class_id).where(Image.id == cluster_map.image_id)).one()
+    rounds.guess(session, round_id=round_.id, player=player, class_id=class_id, labels=labels_)
+    return [job for job in queued_jobs(session) if job.name == "labels.group_class"]
+
+
+def test_a_label_typed_while_the_concepts_job_works_asks_for_a_job_of_its_own(
+    sessions: sessionmaker[Session],
+) -> None:
+    """And its player does not wait for the one that works."""
+    with sessions.begin() as session:
+        (job,) = guess_cat(session, "ear")
+    class_id = job.arguments["class_id"]
+    with sessions.begin() as session:
+        labels.note_new_labels(session, class_id=class_id, simulated=False, are_there=False)
+    with sessions.begin() as working:
+        labels.group_class(working, class_id=class_id, embed=ByFirstLetter(), recipe="paper")
+        with sessions.begin() as session:
+            session.execute(text("set local lock_timeout = '5s'"))
+            assert guess_cat(session, "tail") == [job]
+    with sessions() as session:
+        assert labels.classes_with_new_labels(session) == [class_id]
+
+
+def test_of_many_guesses_before_a_job_one_asks_for_it(sessions: sessionmaker[Session]) -> None:
+    asked = at_once(sessions, lambda session: len(guess_cat(session, "ear")))
+    assert sorted(asked) == [*[0] * (N_AT_ONCE - 1), 1]

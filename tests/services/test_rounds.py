@@ -214,6 +214,7 @@ class TestGuessing:
         ("labels", "message"),
         [
             (["x" * 61], "at most 60 characters"),
+            (["\ufdfa" * 4], "at most 60 characters"),  # 18 letters each, once it is tidied
             (["a1", "b1", "c1", "d1", "e1", "f1"], "At most 5 labels"),
             (["a\x00b"], "plain text"),
         ],
