@@ -21,6 +21,12 @@ _DISHONEST: Final = frozenset({"mash", "pasted", "repeated"})
 """Remarks that speak of the player rather than of the word."""
 
 
+def prepare() -> None:
+    """Load the words by which mash is told: half a second, better before the first guess than in
+    it."""
+    is_mash("prepare")
+
+
 def remarks(
     session: Session,
     round_: Round,

@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import Depends, FastAPI
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
@@ -20,6 +21,7 @@ from app.infra.queue import CelerySender
 from app.infra.security import same
 from app.infra.settings import Settings, get_settings
 from app.infra.storage import Storage
+from app.services import honesty
 from app.services.signs import Signs
 from app.web import (
     accounts,
@@ -69,6 +71,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await run_in_threadpool(honesty.prepare)
         yield
         app.state.limits.close()
         engine.dispose()
