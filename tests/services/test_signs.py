@@ -1,6 +1,7 @@
 """Signs of workers: told as they come, gathered, and never in the way of the work."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -70,7 +71,9 @@ def heard(signs: Signs, study_id: UUID, *, n_signs: int) -> list[bool]:
         await changes.aclose()  # type: ignore[attr-defined]
         return found
 
-    return asyncio.run(listen())
+    # In a thread of its own: a browser test before this one may have left a loop in this thread.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(listen())).result()
 
 
 def test_lost_answers_are_counted_for_half_an_hour(
