@@ -463,12 +463,12 @@ def test_ten_times_the_labels_take_no_more_memory(
             tracemalloc.stop()
 
     sizes: list[int] = []
-    add_labels(session, game.study, game.maps[0], game.cat, n_players=600)
+    add_labels(session, game.study, game.maps[0], game.cat, n_players=300)
     few = peak_bytes()
     session.execute(delete(Label))
     session.execute(delete(Round))
     session.execute(delete(Player))
-    add_labels(session, game.study, game.maps[0], game.cat, n_players=6000)
+    add_labels(session, game.study, game.maps[0], game.cat, n_players=3000)
     many = peak_bytes()
     assert sizes[1] == pytest.approx(10 * sizes[0], rel=0.01)
     assert many < few + 500_000
