@@ -39,7 +39,7 @@ from app.models import (
     Study,
     StudyClass,
 )
-from app.services import export_files, studies
+from app.services import export_files, exports, studies
 from app.services.drawing import read_map
 from app.services.exports import ExportSpec, FileFormat, Selection
 from tests.many_labels import add_labels
@@ -444,8 +444,15 @@ class _Nowhere(io.RawIOBase):
 
 @pytest.mark.parametrize("file_format", ["jsonl", "csv"])
 def test_ten_times_the_labels_take_no_more_memory(
-    session: Session, storage: Storage, game: Game, file_format: FileFormat
+    session: Session,
+    storage: Storage,
+    game: Game,
+    file_format: FileFormat,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # The few labels as well come in several batches.
+    monkeypatch.setattr(exports, "_BATCH", 100)
+
     def peak_bytes() -> int:
         made = export_files.files(
             session,

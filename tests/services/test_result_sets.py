@@ -1,6 +1,7 @@
 """People and simulated players: one game, two sets of results that never mix."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
@@ -218,9 +219,10 @@ class TestConcepts:
         session.expire_all()
         assert labels.classes_with_new_labels(session) == []
         assert labels.classes_with_new_labels(session, simulated=True) == [game.cat.id]
-        group(session, game, simulated=False)
+        take_up = partial(labels.note_new_labels, session, class_id=game.cat.id, are_there=False)
+        take_up(simulated=False)
         assert labels.classes_with_new_labels(session, simulated=True) == [game.cat.id]
-        group(session, game, simulated=True)
+        take_up(simulated=True)
         assert labels.classes_with_new_labels(session, simulated=True) == []
 
     def test_asking_for_all_asks_for_both_sets_once_simulated_players_have_played(
