@@ -5,7 +5,7 @@ from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageChops
 from scipy.ndimage import gaussian_filter
 
 CANVAS_SIZE: Final = 256
@@ -37,7 +37,9 @@ def heatmap_overlay(
     `opacity`. Grey, because the heat could not be told from a picture's own orange and violet.
     """
     heat = heatmap(cluster_map, picture.size, opacity=opacity)
-    return Image.alpha_composite(picture.convert("L").convert("RGBA"), heat).convert("RGB")
+    grey = picture.convert("L").convert("RGB")
+    grey.paste(heat.convert("RGB"), mask=heat.getchannel("A"))
+    return grey
 
 
 def heatmap(cluster_map: FloatArray, size: tuple[int, int], *, opacity: float = 0.8) -> Image.Image:
@@ -45,11 +47,10 @@ def heatmap(cluster_map: FloatArray, size: tuple[int, int], *, opacity: float = 
     values = np.asarray(
         Image.fromarray(_check_map(cluster_map)).resize(size, Image.Resampling.BICUBIC)
     )
-    values = np.clip(values, 0.0, 1.0)
-    colours = _colour_table()[np.round(values * 255).astype(np.uint8)]
-    # Steeper than the map, so that the picture stays clear where the layer looked little.
-    alpha = np.round(255 * opacity * values**1.3).astype(np.uint8)
-    return Image.fromarray(np.dstack([colours, alpha]))
+    levels = np.rint(np.clip(values, 0.0, 1.0) * 255).astype(np.uint8)
+    # One number of four bytes for each pixel: a third of the time that rows of four take.
+    pixels = _heat_table(opacity).view(np.uint32)[levels, 0]
+    return Image.frombuffer("RGBA", size, pixels.tobytes())
 
 
 def reveal_mask(cluster_map: FloatArray, *, percent: float, size: int = CANVAS_SIZE) -> FloatArray:
@@ -65,10 +66,15 @@ def reveal_mask(cluster_map: FloatArray, *, percent: float, size: int = CANVAS_S
 
 def masked_picture(picture: Image.Image, cluster_map: FloatArray, *, percent: float) -> Image.Image:
     """The picture in RGB, black but for what `reveal_mask` shows; hidden pixels are exactly 0."""
-    pixels = np.asarray(picture.convert("RGB"), dtype=np.float32)
-    mask = _mask(_check_map(cluster_map), percent, picture.height, picture.width)
-    pixels *= mask[..., None]
-    return Image.fromarray(np.rint(pixels, out=pixels).astype(np.uint8))
+    values = _check_map(cluster_map)
+    # In whole numbers up to 255, as the pixels are: a fifth of the time, and nobody sees the rest.
+    light = Image.fromarray(np.rint(_light(values, percent) * 255).astype(np.uint8))
+    light = light.resize(picture.size, Image.Resampling.BILINEAR)
+    if not (values > 0).all():
+        evidence = _repeat(values > 0, picture.height, picture.width)
+        light = ImageChops.darker(light, Image.fromarray(evidence.astype(np.uint8) * 255))
+    black = Image.new("RGB", picture.size)
+    return Image.composite(picture.convert("RGB"), black, light)
 
 
 # --- reveal masks
@@ -77,12 +83,24 @@ def masked_picture(picture: Image.Image, cluster_map: FloatArray, *, percent: fl
 def _mask(
     cluster_map: NDArray[np.float32], percent: float, height: int, width: int
 ) -> NDArray[np.float32]:
+    light = _light(cluster_map, percent)
+    if light.shape != (height, width):
+        enlarged = Image.fromarray(light).resize((width, height), Image.Resampling.BILINEAR)
+        light = np.asarray(enlarged)
+    mask: NDArray[np.float32] = np.clip(light, 0.0, 1.0)
+    # The blur reaches over the edge; it must not light up what the map says is nothing.
+    if not (cluster_map > 0).all():
+        mask *= _repeat(cluster_map > 0, height, width)
+    return mask
+
+
+def _light(cluster_map: NDArray[np.float32], percent: float) -> NDArray[np.float32]:
+    """The soft light at the canvas's size, before it is taken from where there is no evidence."""
     if not 0 <= percent <= 100:
         raise ValueError(f"{percent} is not a share in percent, 0..100.")
     canvas = _repeat(cluster_map, CANVAS_SIZE, CANVAS_SIZE)
     threshold = np.percentile(canvas, 100 - percent)
     # Chosen among the map's own cells, so that every size of picture shows the same ones.
-    has_evidence = cluster_map > 0
     shown = (canvas >= threshold) & (canvas > 0)
     sigma = [
         np.interp(CANVAS_SIZE / n_cells, _ENLARGEMENTS, _EDGE_WIDTHS)
@@ -90,15 +108,10 @@ def _mask(
     ]
     # Blurred at the canvas's size: twice the side is eight times the arithmetic, and nobody sees
     # the difference in so soft an edge.
-    softened = gaussian_filter(shown.astype(np.float32), sigma, truncate=_EDGE_CUT)
-    if softened.shape != (height, width):
-        enlarged = Image.fromarray(softened).resize((width, height), Image.Resampling.BILINEAR)
-        softened = np.asarray(enlarged)
-    # The blur reaches over the edge; it must not light up what the map says is nothing.
-    mask: NDArray[np.float32] = np.clip(softened, 0.0, 1.0)
-    if not has_evidence.all():
-        mask *= _repeat(has_evidence, height, width)
-    return mask
+    light: NDArray[np.float32] = gaussian_filter(
+        shown.astype(np.float32), sigma, truncate=_EDGE_CUT
+    )
+    return np.clip(light, 0.0, 1.0)
 
 
 def _repeat(cells: NDArray[_Cell], height: int, width: int) -> NDArray[_Cell]:
@@ -117,6 +130,14 @@ def _check_map(cluster_map: FloatArray) -> NDArray[np.float32]:
 
 
 # --- colours
+
+
+@cache
+def _heat_table(opacity: float) -> NDArray[np.uint8]:
+    """256 colours with their opacity [256, 4], for a map's values from 0 to 1."""
+    # Steeper than the map, so that the picture stays clear where the layer looked little.
+    alpha = np.round(255 * opacity * np.linspace(0, 1, 256) ** 1.3).astype(np.uint8)
+    return np.ascontiguousarray(np.column_stack([_colour_table(), alpha]))
 
 
 @cache

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select, text, tuple_
+from sqlalchemy import bindparam, select, text, tuple_
 from sqlalchemy.orm import Session
 
 from app.models import Board, BoardTotal, Study
@@ -96,17 +96,19 @@ _ORDER = (BoardTotal.points.desc(), BoardTotal.reached_at, BoardTotal.player_id)
 
 def points_of(session: Session, player_id: UUID, *, simulated: bool) -> int:
     """All the points of a player."""
-    points = session.scalar(
-        select(BoardTotal.points)
-        .join(Board, Board.id == BoardTotal.board_id)
-        .where(
-            Board.scope == EVERY_STUDY,
-            Board.period == "all",
-            Board.simulated.is_(simulated),
-            BoardTotal.player_id == player_id,
-        )
+    return session.scalar(_POINTS_OF, {"player_id": player_id, "simulated": simulated}) or 0
+
+
+_POINTS_OF = (
+    select(BoardTotal.points)
+    .join(Board, Board.id == BoardTotal.board_id)
+    .where(
+        Board.scope == EVERY_STUDY,
+        Board.period == "all",
+        Board.simulated == bindparam("simulated"),
+        BoardTotal.player_id == bindparam("player_id"),
     )
-    return points or 0
+)
 
 
 def _find(session: Session, period: Period, scope: UUID, *, simulated: bool) -> int | None:

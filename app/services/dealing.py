@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from uuid import UUID
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import bindparam, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -19,17 +19,21 @@ from app.models import ClusterMap, DailyMap, Hand, Image, Player, Round, Study
 def lock_hand(session: Session, player: Player, study: Study) -> Hand:
     """The player's hand in a study, made where there is none, locked until the transaction ends: a
     second tab waits here."""
-    session.execute(
-        insert(Hand)
-        .values(player_id=player.id, study_id=study.id, n_dealt=0, lap=1, image_ids=[])
-        .on_conflict_do_nothing()
-    )
-    return session.scalars(
-        select(Hand)
-        .where(Hand.player_id == player.id, Hand.study_id == study.id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).one()
+    whose = {"player_id": player.id, "study_id": study.id}
+    hand = session.scalar(_LOCKED_HAND, whose)
+    if hand is None:
+        values = {**whose, "n_dealt": 0, "lap": 1, "image_ids": []}
+        session.execute(insert(Hand).values(values).on_conflict_do_nothing())
+        hand = session.scalars(_LOCKED_HAND, whose).one()
+    return hand
+
+
+_LOCKED_HAND = (
+    select(Hand)
+    .where(Hand.player_id == bindparam("player_id"), Hand.study_id == bindparam("study_id"))
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
 
 
 def take_next_map(

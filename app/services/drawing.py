@@ -15,8 +15,13 @@ VIEW_PX = 512
 
 def read_view(storage: Storage, image: Image) -> Picture.Image:
     """The part of the picture that the network saw, `VIEW_PX` square, RGB."""
+    return Picture.open(BytesIO(view_file(storage, image))).convert("RGB")
+
+
+def view_file(storage: Storage, image: Image) -> bytes:
+    """The part of the picture that the network saw as it is stored, a JPEG of `VIEW_PX` square."""
     assert image.view_key is not None, "only explained images are drawn"
-    return Picture.open(BytesIO(storage.get(image.view_key))).convert("RGB")
+    return storage.get(image.view_key)
 
 
 def read_map(storage: Storage, image: Image, array_name: str) -> NDArray[np.float32]:

@@ -23,7 +23,7 @@ from app.formats.parquet import write_parquet
 from app.formats.tables import CLUSTER_MAPS, CONCEPTS, IMAGES, LABELS, Table
 from app.infra.storage import Storage
 from app.models import Image, Network, Study
-from app.services.drawing import VIEW_PX, read_map
+from app.services.drawing import VIEW_PX, read_map, view_file
 from app.services.exports import (
     ExportSpec,
     check,
@@ -35,7 +35,6 @@ from app.services.exports import (
     images,
     label_rows,
     scored_concepts,
-    view,
 )
 
 _ROWS_PER_BATCH = 1000
@@ -127,7 +126,7 @@ class _Source:
 
     def write_view(self, image: Image, file: IO[bytes], _: Sequence[FileEntry]) -> None:
         self.on_row()
-        file.write(view(self.storage, image))
+        file.write(view_file(self.storage, image))
 
     def write_annotations(self, file: IO[bytes], _: Sequence[FileEntry]) -> None:
         chosen = self.spec.selection

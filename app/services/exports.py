@@ -27,7 +27,7 @@ from app.models import (
     Study,
     StudyClass,
 )
-from app.services.drawing import read_map
+from app.services.drawing import read_map, view_file
 
 _BATCH = 1000
 
@@ -274,7 +274,7 @@ def image_rows(
             "image_class": class_name,
             "network_said": image.target_name,
             "probability": image.probability,
-            "picture": {"bytes": view(storage, image), "path": f"{image.id}.jpg"},
+            "picture": {"bytes": view_file(storage, image), "path": f"{image.id}.jpg"},
         }
 
 
@@ -286,12 +286,6 @@ def images(
     query = _image_query(study, selection or Selection(), Image, StudyClass.name)
     query = query.order_by(StudyClass.position, Image.file_name, Image.id)
     return [(image, class_name) for image, class_name in session.execute(query)]
-
-
-def view(storage: Storage, image: Image) -> bytes:
-    """The part of the picture that the network saw, a JPEG."""
-    assert image.view_key is not None, "only explained images are exported"
-    return storage.get(image.view_key)
 
 
 _MAP_COLUMNS = (

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -62,17 +62,8 @@ def remarks(
 
 def _repeated(session: Session, round_: Round, texts: Sequence[str]) -> set[str]:
     """Which of these the player types whatever the picture shows: see rules.REPEATED_IN_CLASSES."""
-    last = (
-        select(Round.id, Image.class_id)
-        .join(ClusterMap, ClusterMap.id == Round.cluster_map_id)
-        .join(Image, Image.id == ClusterMap.image_id)
-        .where(Round.player_id == round_.player_id, Round.finished_at.is_not(None))
-        .order_by(Round.finished_at.desc())
-        .limit(rules.REPEATED_OF_ROUNDS)
-        .subquery()
-    )
     rows = session.execute(
-        select(Label.text, last.c.class_id).join(last, last.c.id == Label.round_id)
+        _LAST_LABELS, {"player_id": round_.player_id, "n": rules.REPEATED_OF_ROUNDS}
     )
     classes: dict[str, set[int]] = {}
     for text, class_id in rows:
@@ -83,6 +74,20 @@ def _repeated(session: Session, round_: Round, texts: Sequence[str]) -> set[str]
         for tidy in map(tidy_label, texts)
         if tidy and len(classes.get(tidy, set()) - {here}) >= rules.REPEATED_IN_CLASSES
     }
+
+
+_LAST_ROUNDS = (
+    select(Round.id, Image.class_id)
+    .join(ClusterMap, ClusterMap.id == Round.cluster_map_id)
+    .join(Image, Image.id == ClusterMap.image_id)
+    .where(Round.player_id == bindparam("player_id"), Round.finished_at.is_not(None))
+    .order_by(Round.finished_at.desc())
+    .limit(bindparam("n"))
+    .subquery()
+)
+_LAST_LABELS = select(Label.text, _LAST_ROUNDS.c.class_id).join(
+    _LAST_ROUNDS, _LAST_ROUNDS.c.id == Label.round_id
+)
 
 
 def taboo_words(session: Session, *, player_id: UUID, map_id: UUID) -> list[str]:

@@ -1,16 +1,16 @@
 """The points ledger: lines with a reason and a round, added once, whatever is run again."""
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import bindparam, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app import rules
-from app.models import Player, PointsEntry, Round, Tally
+from app.models import PointsEntry, Round, Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,24 +41,35 @@ def lock_tallies(session: Session, player_ids: Collection[UUID]) -> dict[UUID, T
     ids = sorted(set(player_ids))
     if not ids:
         return {}
-    zeros = dict.fromkeys(_COUNTERS, 0)
-    session.execute(
-        insert(Tally).values([{"player_id": i, **zeros} for i in ids]).on_conflict_do_nothing()
-    )
-    rows = session.scalars(
-        select(Tally)
-        .where(Tally.player_id.in_(ids))
-        .order_by(Tally.player_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    return {tally.player_id: tally for tally in rows}
+    locked = session.scalars(_LOCKED_TALLIES, {"ids": ids}).all()
+    if len(locked) < len(ids):
+        zeros = dict.fromkeys(_COUNTERS, 0)
+        session.execute(
+            insert(Tally).on_conflict_do_nothing(), [{"player_id": i, **zeros} for i in ids]
+        )
+        locked = session.scalars(_LOCKED_TALLIES, {"ids": ids}).all()
+    return {tally.player_id: tally for tally in locked}
 
 
-def post(session: Session, lines: Iterable[Line], tallies: Mapping[UUID, Tally]) -> list[Line]:
-    """Add lines that are not in the ledger yet, and those for badges that are reached by them; the
-    lines that were added. tallies: locked ones of all the players concerned."""
-    lines = list(lines)
+_LOCKED_TALLIES = (
+    select(Tally)
+    .where(Tally.player_id.in_(bindparam("ids", expanding=True)))
+    .order_by(Tally.player_id)
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
+
+
+def post(
+    session: Session,
+    lines: Sequence[Line],
+    tallies: Mapping[UUID, Tally],
+    *,
+    rounds_of: Mapping[UUID, UUID],
+) -> list[Line]:
+    """Add lines that are not in the ledger yet, and those for badges that are reached by now; the
+    lines that were added. tallies: locked ones of all the players concerned. rounds_of: by player,
+    the round to which a badge belongs."""
     added = _insert(session, lines)
     for line in added:
         if line.reason in _COUNTED:
@@ -66,74 +77,63 @@ def post(session: Session, lines: Iterable[Line], tallies: Mapping[UUID, Tally])
             tally = tallies[line.player_id]
             setattr(tally, name, getattr(tally, name) + 1)
     session.flush()
-    # The badge belongs to the player's last round among those paid now.
-    rounds_of = {line.player_id: line.round_id for line in lines}
-    return added + award_badges(session, rounds_of, tallies)
+    return added + _award_badges(session, rounds_of, tallies)
 
 
-def award_badges(
+def _award_badges(
     session: Session, rounds_of: Mapping[UUID, UUID], tallies: Mapping[UUID, Tally]
 ) -> list[Line]:
-    """Add the badges that players have reached and do not have. rounds_of: by player, the round
-    that has earned them."""
+    """Add the badges that players have reached and do not have."""
     reached = [
         Line(player_id, round_id, "badge", rules.BADGE_POINTS, badge.key)
         for player_id, round_id in rounds_of.items()
         for badge in rules.badges_of(_counters(tallies[player_id]))
     ]
-    # A badge that somebody had as a guest, and brought along, is theirs already.
-    brought = _brought_badges(session, rounds_of)
-    reached = [line for line in reached if (line.player_id, line.detail) not in brought]
-    return _insert(session, reached)
+    if not reached:
+        return []
+    rows = session.execute(_BADGES, {"player_ids": list(rounds_of)})
+    had = {(player_id, detail) for player_id, detail in rows}
+    return _insert(session, [line for line in reached if (line.player_id, line.detail) not in had])
 
 
-def _brought_badges(session: Session, player_ids: Collection[UUID]) -> set[tuple[UUID, str]]:
-    """Badges that players have by rounds that were a guest's, with their players."""
-    rows = session.execute(
-        select(Round.player_id, PointsEntry.detail)
-        .join(Round, Round.id == PointsEntry.round_id)
-        .join(Player, Player.merged_into_id == Round.player_id)
-        .where(
-            Player.merged_into_id.in_(player_ids),
-            PointsEntry.player_id == Player.id,
-            PointsEntry.reason == "badge",
-        )
-    )
-    return {(player_id, detail) for player_id, detail in rows}
+# A badge that somebody had as a guest, and brought along by its round, is theirs already.
+_BADGES = text(
+    """
+    select player_id, detail from points_entries
+    where player_id = any(:player_ids) and reason = 'badge'
+    union all
+    select rounds.player_id, lines.detail
+    from players guests
+    join points_entries lines on lines.player_id = guests.id and lines.reason = 'badge'
+    join rounds on rounds.id = lines.round_id and rounds.player_id = guests.merged_into_id
+    where guests.merged_into_id = any(:player_ids)
+    """
+)
 
 
 def _counters(tally: Tally) -> dict[str, int]:
     return {name: getattr(tally, name) for name in _COUNTERS}
 
 
-def _insert(session: Session, lines: list[Line]) -> list[Line]:
+def _insert(session: Session, lines: Sequence[Line]) -> list[Line]:
     if not lines:
         return []
     # In one statement, for the totals are kept once a statement.
-    rows = session.execute(
-        insert(PointsEntry)
-        .values(
-            [
-                {
-                    "player_id": line.player_id,
-                    "round_id": line.round_id,
-                    "reason": line.reason,
-                    "points": line.points,
-                    "detail": line.detail,
-                }
-                for line in lines
-            ]
-        )
-        .on_conflict_do_nothing()
-        .returning(
-            PointsEntry.player_id,
-            PointsEntry.round_id,
-            PointsEntry.reason,
-            PointsEntry.points,
-            PointsEntry.detail,
-        )
-    )
+    rows = session.execute(_INSERT, [asdict(line) for line in lines])
     return [Line(*row) for row in rows]
+
+
+_INSERT = (
+    insert(PointsEntry)
+    .on_conflict_do_nothing()
+    .returning(
+        PointsEntry.player_id,
+        PointsEntry.round_id,
+        PointsEntry.reason,
+        PointsEntry.points,
+        PointsEntry.detail,
+    )
+)
 
 
 # What the concepts job finds. Labels with a remark earn nothing, and confirm nobody's; each player
@@ -208,7 +208,9 @@ def pay_confirmed(session: Session, *, class_id: int, simulated: bool) -> list[L
             )
     if not lines:
         return []
-    return post(session, lines, lock_tallies(session, [line.player_id for line in lines]))
+    # A badge belongs to the player's last round among those paid now.
+    rounds_of = {line.player_id: line.round_id for line in lines}
+    return post(session, lines, lock_tallies(session, rounds_of), rounds_of=rounds_of)
 
 
 def badges(session: Session, player_id: UUID) -> dict[str, datetime]:
@@ -224,19 +226,20 @@ def badges(session: Session, player_id: UUID) -> dict[str, datetime]:
 
 def news(session: Session, player_id: UUID) -> list[PointsEntry]:
     """Points that came while the player was away, and that they have not been told of."""
-    return list(
-        session.scalars(
-            select(PointsEntry)
-            .join(Round, Round.id == PointsEntry.round_id)
-            .join(Tally, Tally.player_id == Round.player_id)
-            .where(
-                Round.player_id == player_id,
-                PointsEntry.id > Tally.news_seen_to,
-                PointsEntry.reason.in_(("confirmed", "first")),
-            )
-            .order_by(PointsEntry.id)
-        )
+    return list(session.scalars(_NEWS, {"player_id": player_id}))
+
+
+_NEWS = (
+    select(PointsEntry)
+    .join(Round, Round.id == PointsEntry.round_id)
+    .join(Tally, Tally.player_id == Round.player_id)
+    .where(
+        Round.player_id == bindparam("player_id"),
+        PointsEntry.id > Tally.news_seen_to,
+        PointsEntry.reason.in_(("confirmed", "first")),
     )
+    .order_by(PointsEntry.id)
+)
 
 
 def mark_news_seen(session: Session, player_id: UUID, *, up_to: int) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, select, text, update
+from sqlalchemy import bindparam, delete, select, text, update
 from sqlalchemy.orm import Session, aliased
 
 from app import rules
@@ -34,7 +34,10 @@ def create_simulated(session: Session) -> Player:
 
 def find_player(session: Session, token: str) -> Player | None:
     """The player whose cookie this is; None for one made up or from another installation."""
-    return session.scalar(select(Player).where(Player.token_digest == token_digest(token)))
+    return session.scalar(_PLAYER_OF_TOKEN, {"digest": token_digest(token)})
+
+
+_PLAYER_OF_TOKEN = select(Player).where(Player.token_digest == bindparam("digest"))
 
 
 def merge_guest(session: Session, *, guest: Player, account: Account) -> int:

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, bindparam, func, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session, contains_eager, joinedload
 
 from app import rules
@@ -28,7 +28,10 @@ from app.models import (
     Tally,
 )
 from app.services import dealing, honesty, labels, ledger, moderation, practice, studies
-from app.services.drawing import read_map, read_view, to_jpeg
+from app.services.drawing import read_map, read_view, to_jpeg, view_file
+
+_SEEN_EVERY = timedelta(minutes=1)
+"""How exactly it is known when a player was here: a row is not written for every round."""
 
 
 def deal(session: Session, *, player: Player, study: Study, daily: bool = False) -> Round | None:
@@ -42,7 +45,8 @@ def deal(session: Session, *, player: Player, study: Study, daily: bool = False)
     hand = dealing.lock_hand(session, player, study)
     moderation.check_may_play(session, study, player)
     now = datetime.now(UTC)
-    player.last_seen_at = now
+    if now - player.last_seen_at > _SEEN_EVERY:
+        player.last_seen_at = now
     open_round = _open_round(session, player, study)
     if open_round is not None and not open_round.is_ahead:
         return open_round
@@ -74,11 +78,14 @@ def deal_ahead(session: Session, *, player: Player, study: Study, daily: bool) -
 
 
 def _open_round(session: Session, player: Player, study: Study) -> Round | None:
-    return session.scalar(
-        select(Round).where(
-            Round.player_id == player.id, Round.study_id == study.id, Round.status == "open"
-        )
-    )
+    return session.scalar(_OPEN_ROUND, {"player_id": player.id, "study_id": study.id})
+
+
+_OPEN_ROUND = select(Round).where(
+    Round.player_id == bindparam("player_id"),
+    Round.study_id == bindparam("study_id"),
+    Round.status == "open",
+)
 
 
 def _begin(session: Session, round_: Round, now: datetime) -> bool:
@@ -150,28 +157,31 @@ def _next_daily_map(session: Session, player: Player, study: Study, day: date) -
 
 def get_round(session: Session, *, round_id: UUID, player: Player, lock: bool = False) -> Round:
     """The player's round with its map, picture and class. NotFoundError when it is not theirs."""
-    query = (
-        select(Round)
-        .join(Round.cluster_map)
-        .join(ClusterMap.image)
-        .where(Round.id == round_id, Round.player_id == player.id)
-        .options(
-            contains_eager(Round.cluster_map)
-            .contains_eager(ClusterMap.image)
-            .options(joinedload(Image.image_class), joinedload(Image.study)),
-            contains_eager(Round.cluster_map).options(
-                joinedload(ClusterMap.layer), joinedload(ClusterMap.known_answer)
-            ),
-            joinedload(Round.player),
-            joinedload(Round.guessed_class),
-        )
-    )
-    if lock:
-        query = query.with_for_update(of=Round).execution_options(populate_existing=True)
-    round_ = session.scalar(query)
+    query = _LOCKED_ROUND if lock else _ROUND
+    round_ = session.scalar(query, {"round_id": round_id, "player_id": player.id})
     if round_ is None:
         raise NotFoundError("There is no such round of yours.")
     return round_
+
+
+# What every request of a round asks is built once: building it takes longer than the database does.
+_ROUND = (
+    select(Round)
+    .join(Round.cluster_map)
+    .join(ClusterMap.image)
+    .where(Round.id == bindparam("round_id"), Round.player_id == bindparam("player_id"))
+    .options(
+        contains_eager(Round.cluster_map)
+        .contains_eager(ClusterMap.image)
+        .options(joinedload(Image.image_class), joinedload(Image.study)),
+        contains_eager(Round.cluster_map).options(
+            joinedload(ClusterMap.layer), joinedload(ClusterMap.known_answer)
+        ),
+        joinedload(Round.player),
+        joinedload(Round.guessed_class),
+    )
+)
+_LOCKED_ROUND = _ROUND.with_for_update(of=Round).execution_options(populate_existing=True)
 
 
 def reveal(session: Session, *, round_id: UUID, player: Player, from_index: int) -> Round:
@@ -233,7 +243,7 @@ def guess(
     if round_.practice:
         known = _known_answer(round_)
         round_.named_known = practice.judge(texts, known, class_name=guessed_class.name)
-    _finish(session, round_, "won" if right else "lost", class_id)
+    _finish(session, round_, "won" if right else "lost", guessed_class)
     session.add_all(
         Label(
             round_id=round_.id,
@@ -248,11 +258,10 @@ def guess(
     honesty.flag_odd(session, round_, texts, remarks, seconds=seconds)
     if is_burst:
         honesty.flag(session, round_, "burst", f"over {rules.BURST_ROUNDS} rounds a minute")
-    session.expire(round_, ["guessed_class"])
     _ask_for_concepts(session, round_)
     agreed = {tidy_label(text) for text, _ in labels_of_others(session, round_)}
     _pay(session, round_, [t for t in texts if t not in remarks and tidy_label(t) in agreed])
-    return get_round(session, round_id=round_id, player=player)
+    return round_
 
 
 def resign(session: Session, *, round_id: UUID, player: Player) -> Round:
@@ -293,7 +302,7 @@ def _known_answer(round_: Round) -> KnownAnswer:
 
 
 def _finish(
-    session: Session, round_: Round, status: str, guessed_class_id: int | None = None
+    session: Session, round_: Round, status: str, guessed_class: StudyClass | None = None
 ) -> None:
     """Close the round and count it for its map, in the place that was kept for it. A round whose
     place was given back takes another one; where none is left it is spare. That of a restricted
@@ -304,7 +313,7 @@ def _finish(
         round_.is_spare = not had_place and not dealing.take_place(session, round_.cluster_map_id)
     round_.place_until = None
     round_.is_ahead = False
-    round_.status, round_.guessed_class_id = status, guessed_class_id
+    round_.status, round_.guessed_class = status, guessed_class
     round_.finished_at = datetime.now(UTC)
     counted: dict[InstrumentedAttribute[int], ColumnElement[int]] = {}
     if round_.player.is_simulated and not round_.practice:
@@ -348,8 +357,7 @@ def _pay(session: Session, round_: Round, agreed: Sequence[str]) -> None:
         day = f"{round_.daily_on} {round_.study_id.hex[:8]}"
         lines.append(ledger.Line(player_id, round_.id, "daily", rules.DAILY_POINTS, day))
     session.flush()
-    ledger.post(session, lines, tallies)
-    ledger.award_badges(session, {player_id: round_.id}, tallies)
+    ledger.post(session, lines, tallies, rounds_of={player_id: round_.id})
 
 
 def _count_for(tally: Tally, round_: Round, today: date) -> None:
@@ -388,20 +396,30 @@ def labels_of_others(session: Session, round_: Round) -> list[tuple[str, int]]:
     """What other players of the same kind typed for this round's map in rounds that count: each
     text with how many typed it, most frequent first. To be shown only once the round is over."""
     rows = session.execute(
-        select(func.min(Label.text), func.count(Round.player_id.distinct()))
-        .join(Label.round)
-        .join(Round.player)
-        .where(
-            Label.cluster_map_id == round_.cluster_map_id,
-            Round.player_id != round_.player_id,
-            Player.is_simulated.is_(round_.player.is_simulated),
-            Label.hidden_at.is_(None),
-            Round.counts,
-        )
-        .group_by(func.lower(Label.text))
-        .order_by(func.count(Round.player_id.distinct()).desc(), func.lower(Label.text))
+        _LABELS_OF_OTHERS,
+        {
+            "map_id": round_.cluster_map_id,
+            "player_id": round_.player_id,
+            "simulated": round_.player.is_simulated,
+        },
     )
     return [(text, count) for text, count in rows]
+
+
+_LABELS_OF_OTHERS = (
+    select(func.min(Label.text), func.count(Round.player_id.distinct()))
+    .join(Label.round)
+    .join(Round.player)
+    .where(
+        Label.cluster_map_id == bindparam("map_id"),
+        Round.player_id != bindparam("player_id"),
+        Player.is_simulated == bindparam("simulated"),
+        Label.hidden_at.is_(None),
+        Round.counts,
+    )
+    .group_by(func.lower(Label.text))
+    .order_by(func.count(Round.player_id.distinct()).desc(), func.lower(Label.text))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -507,8 +525,8 @@ def answer_picture(storage: Storage, round_: Round, *, heat: bool) -> bytes:
     if round_.is_open:
         raise ForbiddenError("The picture comes after your guess.")
     cluster_map = round_.cluster_map
-    view = read_view(storage, cluster_map.image)
     if not heat:
-        return to_jpeg(view)
+        return view_file(storage, cluster_map.image)
+    view = read_view(storage, cluster_map.image)
     array = read_map(storage, cluster_map.image, cluster_map.array_name)
     return to_jpeg(heatmap_overlay(view, array))

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
-from sqlalchemy import case, func, select, text, true, update
+from sqlalchemy import bindparam, case, func, select, text, true, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, joinedload, selectinload
 
@@ -189,9 +189,12 @@ def join(session: Session, *, token: str, player: Player) -> Study:
 
 
 def enter(session: Session, slug: str, *, player: Player, account: Account | None = None) -> Study:
-    """A study by the name in its address, for whoever may know of its game. NotFoundError for
-    others. account: the player's, who may try the game of any study that they may look at."""
-    study = get(session, slug)
+    """A study by the name in its address with its classes, for whoever may know of its game.
+    NotFoundError for others. account: the player's, who may try the game of any study that they may
+    look at."""
+    study = session.scalar(_STUDY_OF_SLUG, {"slug": slug})
+    if study is None:
+        raise NotFoundError("There is no such study.")
     if study.visibility == "public":
         return study
     if study.visibility == "unlisted" and session.get(Guest, (study.id, player.id)) is not None:
@@ -201,6 +204,11 @@ def enter(session: Session, slug: str, *, player: Player, account: Account | Non
         return study
     raise NotFoundError("There is no such study.")
 
+
+# Whoever plays needs no more of it than the classes.
+_STUDY_OF_SLUG = (
+    select(Study).where(Study.slug == bindparam("slug")).options(selectinload(Study.classes))
+)
 
 _NOT_OPEN = {
     "computing": "This game is not open yet: its pictures are still being computed.",

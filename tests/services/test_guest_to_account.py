@@ -168,7 +168,7 @@ def test_a_badge_is_paid_once_to_guest_and_account_together(
         rounds.guess(session, round_id=dealt.id, player=player, class_id=class_id, labels=["sail"])
         badge = Line(player.id, dealt.id, "badge", rules.BADGE_POINTS, "first light")
         tallies = ledger_service.lock_tallies(session, [player.id])
-        assert ledger_service.post(session, [badge], tallies) == [badge]
+        assert ledger_service.post(session, [badge], tallies, rounds_of={}) == [badge]
     both = [players.standing(session, player).points for player in (guest, account.player)]
     players.merge_guest(session, guest=guest, account=account)
     standing = players.standing(session, account.player)

@@ -176,9 +176,10 @@ def test_a_line_is_not_added_twice(session: Session, player: Player, game: Game)
     round_ = finish(session, player, game)
     tallies = ledger.lock_tallies(session, [player.id])
     line = Line(player.id, round_.id, "agreement", 2, "ear")
-    assert ledger.post(session, [line], tallies) == [line]
-    assert ledger.post(session, [line], tallies) == []
-    assert ledger.post(session, [Line(player.id, round_.id, "confirmed", 2, "ear")], tallies) == []
+    assert ledger.post(session, [line], tallies, rounds_of={}) == [line]
+    assert ledger.post(session, [line], tallies, rounds_of={}) == []
+    later = Line(player.id, round_.id, "confirmed", 2, "ear")
+    assert ledger.post(session, [later], tallies, rounds_of={}) == []
 
 
 def test_steps_are_ordered_and_hold_the_points_they_say(session: Session) -> None:
@@ -227,7 +228,7 @@ def test_whatever_is_posted_the_totals_are_the_sums_of_the_ledger(
             for i, reason, detail, points in posted
         ]
         for start in range(0, len(lines), 4):
-            ledger.post(session, lines[start : start + 4], tallies)
+            ledger.post(session, lines[start : start + 4], tallies, rounds_of={})
         assert checks.find_drift(session) == []
         everything = session.scalar(select(func.sum(PointsEntry.points)))
         kept = (
@@ -255,7 +256,8 @@ class TestBoards:
             session.add(round_)
             session.flush()
             tallies = ledger.lock_tallies(session, [player.id])
-            ledger.post(session, [Line(player.id, round_.id, "guess", number)], tallies)
+            line = Line(player.id, round_.id, "guess", number)
+            ledger.post(session, [line], tallies, rounds_of={})
             ranked.append(player)
         return ranked
 

@@ -187,13 +187,18 @@ def leave_open_round(page: Page) -> None:
 
 
 def wait_for_concepts(site: Site) -> None:
-    """Until the concepts job has taken up every label and stored the explanations."""
+    """Until the concepts job has made an explanation of every label's picture after the label."""
+    explained = (
+        select(LocalExplanation.image_id)
+        .where(LocalExplanation.image_id == ClusterMap.image_id)
+        .where(LocalExplanation.made_at > Label.created_at)
+        .exists()
+    )
+    waiting = select(func.count()).select_from(Label).join(ClusterMap).where(~explained)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         with site.sessions() as session:
-            new = select(func.count()).select_from(StudyClass).where(StudyClass.has_new_labels)
-            stored = select(func.count()).select_from(LocalExplanation)
-            if session.scalar(new) == 0 and session.scalar(stored):
+            if session.scalar(waiting) == 0:
                 return
         time.sleep(0.5)
     raise AssertionError("the concepts job did not come")
