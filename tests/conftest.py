@@ -55,7 +55,23 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.line("There is no Chromium. Install one, or name it with CHROMIUM=path.")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores, for browsers and processes make tests wait."""
+    return min((os.cpu_count() or 1) + 1, 4)
+
+
+_SLOWEST_FIRST = ("tests/walkthroughs", "tests/infra", "tests/workers", "tests/picturebook")
+
+
+def _turn(item: pytest.Item) -> int:
+    """When a test's file is begun: what takes longest first, or one worker ends long after all
+    others (with `--no-loadscope-reorder`, which leaves the order as it is here)."""
+    folder = item.path.parent.relative_to(_REPOSITORY).as_posix()
+    return _SLOWEST_FIRST.index(folder) if folder in _SLOWEST_FIRST else len(_SLOWEST_FIRST)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=_turn)
     for item in items:
         if "chromium" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.browser)

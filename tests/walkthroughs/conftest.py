@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +64,20 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path: Path, database: str, redis_url: str) -> Iterator[Site]:
-    home = tmp_path / "home"
+    with _run_site(tmp_path, database, redis_url, has_worker=True) as running:
+        yield running
+
+
+@pytest.fixture
+def site_without_worker(tmp_path: Path, database: str, redis_url: str) -> Iterator[Site]:
+    """For tests that wait for no job: a worker takes seconds to load torch."""
+    with _run_site(tmp_path, database, redis_url, has_worker=False) as running:
+        yield running
+
+
+@contextmanager
+def _run_site(home: Path, database: str, redis_url: str, *, has_worker: bool) -> Iterator[Site]:
+    name, home = home.name, home / "home"
     (home / "run").mkdir(parents=True)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -74,7 +88,8 @@ def site(tmp_path: Path, database: str, redis_url: str) -> Iterator[Site]:
     engine = make_engine(database)
     address = f"http://127.0.0.1:{port}"
     with Supervisor(home / "logs") as supervisor:
-        supervisor.start("worker", worker_command(home), environment=environment)
+        if has_worker:
+            supervisor.start("worker", worker_command(home), environment=environment)
         supervisor.start("web", web, environment=environment)
         supervisor.wait_until_healthy("127.0.0.1", port)
         yield Site(
@@ -82,7 +97,7 @@ def site(tmp_path: Path, database: str, redis_url: str) -> Iterator[Site]:
             sessions=session_factory(engine),
             environment=environment,
         )
-        shutil.copytree(home / "logs", ARTIFACTS / "logs" / tmp_path.name, dirs_exist_ok=True)
+        shutil.copytree(home / "logs", ARTIFACTS / "logs" / name, dirs_exist_ok=True)
     engine.dispose()
 
 

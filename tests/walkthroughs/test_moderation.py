@@ -4,6 +4,7 @@ two concepts, and reads it all in the log."""
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import select
 
@@ -15,6 +16,11 @@ from tests.walkthroughs.conftest import Site
 
 PHONE = {"width": 360, "height": 740}
 DESK = {"width": 1280, "height": 900}
+
+
+@pytest.fixture
+def site(site_without_worker: Site) -> Site:
+    return site_without_worker
 
 
 def make_incidents(site: Site) -> None:

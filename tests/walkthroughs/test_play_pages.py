@@ -17,6 +17,11 @@ Shoot = Callable[[Page, str], None]
 SLUG = "boats-and-kites"
 
 
+@pytest.fixture
+def site(site_without_worker: Site) -> Site:
+    return site_without_worker
+
+
 def make_boats(site: Site, n: int = 3) -> None:
     storage = Storage(Path(site.environment["LAYERPLAY_HOME"]) / "storage")
     with site.sessions.begin() as session:
