@@ -1,6 +1,6 @@
 """The tables. Importing this package knows them all, as the migrations need."""
 
-from app.models.accounts import Account, OneTimeLink, Player, SignIn
+from app.models.accounts import Account, ApiToken, OneTimeLink, Player, SignIn
 from app.models.audit import AuditEntry
 from app.models.base import Base
 from app.models.drafts import DraftFile, StudyDraft, Upload
@@ -23,6 +23,7 @@ from app.models.studies import Guest, Image, Layer, Network, Study, StudyClass, 
 
 __all__ = [
     "Account",
+    "ApiToken",
     "AuditEntry",
     "Base",
     "Board",

@@ -82,9 +82,11 @@ def n_waiting(session: Session, study: Study) -> int:
     return session.scalar(waiting.where(Round.study_id == study.id, Flag.settled_at.is_(None))) or 0
 
 
-def cases(session: Session, study: Study, *, older_than: int | None = None) -> list[Case]:
-    """At most PAGE_SIZE rounds with open flags, the last flagged first. older_than: the last flag
-    of the last case that was seen, for the page after it."""
+def cases(
+    session: Session, study: Study, *, older_than: int | None = None, limit: int = PAGE_SIZE
+) -> list[Case]:
+    """At most `limit` rounds with open flags, the last flagged first. older_than: the last flag of
+    the last case that was seen, for the page after it."""
     last = func.max(Flag.id)
     guessed = aliased(StudyClass)
     query = (
@@ -105,7 +107,7 @@ def cases(session: Session, study: Study, *, older_than: int | None = None) -> l
         .where(Round.study_id == study.id)
         .group_by(Round.id, Image.id, StudyClass.name, guessed.name)
         .order_by(last.desc())
-        .limit(PAGE_SIZE)
+        .limit(limit)
     )
     if older_than is not None:
         query = query.having(last < older_than)

@@ -42,6 +42,7 @@ from app.web import (
     search,
     sharing,
     studies,
+    tokens,
 )
 from app.web.deps import get_visitor
 from app.web.observing import Metrics, ObserveRequests
@@ -87,7 +88,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.signs = Signs(settings.redis_url)
     visitor = Depends(get_visitor, scope="function")
     pages = (
-        *(play, profile, drafts, overview, studies, members, accounts, admin),
+        *(play, profile, drafts, overview, studies, members, accounts, tokens, admin),
         *(explanations, global_explanations, sharing, search, exports),
         *(log, moderation, concepts, api),
     )

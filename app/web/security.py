@@ -17,7 +17,7 @@ from app.web.errors import error_answer
 MAX_BODY_BYTES = 64 * 1024
 """Forms hold a class and five labels, or a page of names."""
 
-_UPLOADS = re.compile(r"/drafts/[0-9a-f-]{36}/(pictures|network-files)")
+_UPLOADS = re.compile(r"(/api/v1)?/drafts/[0-9a-f-]{36}/(pictures|network-files)")
 """Addresses that take files. `web.uploads` reads those bit by bit, within limits of its own."""
 
 _CONTENT_SECURITY_POLICY = "; ".join(
