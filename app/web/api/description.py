@@ -21,6 +21,7 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
         "content": {"application/problem+json": {}},
     }
     for status, words in {
+        400: "What was sent could not be read: it is no JSON, or no UTF-8.",
         401: "No token, or none that is known.",
         403: "The token lacks the scope, or its account may not do that.",
         404: "There is no such thing, or it is not shared with you.",
