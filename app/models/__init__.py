@@ -14,7 +14,7 @@ from app.models.measures import (
     ConceptTest,
     MapPrototype,
 )
-from app.models.moderation import Flag, Restriction
+from app.models.moderation import Flag, Note, PlayerDevice, Restriction
 from app.models.rounds import DailyMap, Hand, PointsEntry, Round
 from app.models.search import WordEmbedding
 from app.models.sharing import ShareLink
@@ -52,8 +52,10 @@ __all__ = [
     "LocalExplanation",
     "MapPrototype",
     "Network",
+    "Note",
     "OneTimeLink",
     "Player",
+    "PlayerDevice",
     "PointsEntry",
     "Restriction",
     "Round",

@@ -34,6 +34,7 @@ ACTS: Final[Mapping[str, str]] = {
     "export.snapshot": "made a snapshot of",
     "label.hide": "hid",
     "label.restore": "showed again",
+    "player.warned": "sent a note to",
     "player.silenced": "silenced",
     "player.excluded": "left all answers out of the results of",
     "player.banned": "banned",

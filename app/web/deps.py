@@ -16,6 +16,7 @@ from app.infra.errors import (
     SignInNeededError,
 )
 from app.infra.limits import Limits
+from app.infra.security import keyed_digest, new_token
 from app.infra.settings import Settings
 from app.infra.storage import Storage
 from app.models import Account, Player, Study
@@ -27,6 +28,8 @@ from app.services.signs import Signs
 PLAYER_COOKIE = "layerplay_player"
 PLAYER_COOKIE_AGE = timedelta(days=365)
 SIGN_IN_COOKIE = "layerplay_sign_in"
+DEVICE_COOKIE = "layerplay_device"
+"""Stays when people sign in and out, so that it is known when very many do so in one browser."""
 
 
 def get_settings(request: Request) -> Settings:
@@ -126,7 +129,7 @@ def get_player(request: Request, session: SessionDep, visitor: MaybeVisitorDep) 
     player = find_own_player(request, session, visitor)
     if player is None:
         player, token = players.create_guest(session)
-        # The answer is made later, so `web.security.PlayerCookie` adds the cookie to it.
+        # The answer is made later, so `web.security.NewCookies` adds the cookie to it.
         request.state.new_player_token = token
     return player
 
@@ -155,6 +158,18 @@ def find_own_player(request: Request, session: Session, visitor: Visitor | None)
 PlayerDep = Annotated[Player, Depends(get_player, scope="function")]
 KnownPlayerDep = Annotated[Player, Depends(get_known_player, scope="function")]
 GuestDep = Annotated[Player | None, Depends(get_guest, scope="function")]
+
+
+def get_device(request: Request, settings: SettingsDep) -> str:
+    """A keyed digest of the browser's long-lived cookie; a new one gets it."""
+    token = request.cookies.get(DEVICE_COOKIE)
+    if token is None:
+        # `web.security.NewCookies` adds it to the answer.
+        token = request.state.new_device_token = new_token()
+    return keyed_digest(settings.secret(), "device", token[:100])
+
+
+DeviceDep = Annotated[str, Depends(get_device)]
 
 
 # Researching and running the site

@@ -48,8 +48,8 @@ from app.web.deps import get_visitor
 from app.web.observing import Metrics, ObserveRequests
 from app.web.security import (
     LimitBody,
+    NewCookies,
     NoteLostAnswers,
-    PlayerCookie,
     RefuseForeignPosts,
     SecurityHeaders,
 )
@@ -101,7 +101,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.mount(address, _StaticFiles(directory=folder))
     errors.install(app)
     # The last one added is the first to see a request.
-    app.add_middleware(PlayerCookie, secure=settings.secure_cookies)
+    app.add_middleware(NewCookies, secure=settings.secure_cookies)
     app.add_middleware(LimitBody)
     app.add_middleware(RefuseForeignPosts)
     app.add_middleware(NoteLostAnswers, signs=app.state.signs)

@@ -56,6 +56,7 @@ TABLE = {
     "POST /rounds/{round_id}/guess": OWN_ROUND,
     "POST /rounds/{round_id}/resign": OWN_ROUND,
     "POST /rounds/{round_id}/report": "0000000",  # nobody has typed the word in the table
+    "POST /play/{slug}/notes/{note_id}/read": "0++++++",  # it comes after a first round
     "GET /rounds/{round_id}/picture": OWN_ROUND,
     "GET /rounds/{round_id}/answer.jpg": OWN_ROUND,
     "GET /play/{slug}/daily": EVERYBODY,
@@ -107,6 +108,7 @@ TABLE = {
     "POST /api/v1/studies/{slug}/moderation/restore": MODERATE,
     "POST /api/v1/studies/{slug}/moderation/dismiss": MODERATE,
     "POST /api/v1/studies/{slug}/moderation/restrict": MODERATE,
+    "POST /api/v1/studies/{slug}/moderation/warn": MODERATE,
     "GET /api/v1/studies/{slug}/moderation/acts": MODERATE,
     "POST /api/v1/studies/{slug}/moderation/acts/{act_id}/undo": MODERATE,
     "POST /api/v1/studies/{slug}/exports": OWN,
@@ -258,6 +260,7 @@ SCOPES: dict[Scope, tuple[str, ...]] = {
         "POST /api/v1/studies/{slug}/moderation/restore",
         "POST /api/v1/studies/{slug}/moderation/dismiss",
         "POST /api/v1/studies/{slug}/moderation/restrict",
+        "POST /api/v1/studies/{slug}/moderation/warn",
         "GET /api/v1/studies/{slug}/moderation/acts",
         "POST /api/v1/studies/{slug}/moderation/acts/{act_id}/undo",
     ),
@@ -392,6 +395,7 @@ def ask(session: Session, client: TestClient, site: Site, route: str) -> Respons
         sign_in_id=uuid4(),
         token_id=uuid4(),
         act_id=1,
+        note_id=1,
         token=site.study.invite_token if "join" in path else token,
         draft_id=draft.id,
         export_id=uuid4(),

@@ -12,7 +12,7 @@ from app.services import audit, moderation
 from app.services.moderation import MAX_AT_ONCE, Case, PlayerRecord
 from app.web.api.callers import ModeratedStudyDep
 from app.web.api.paging import Cursor, Limit, page, read_cursor, row_number
-from app.web.api.shapes import ActOut, Page, RowNumber, RowPath, Shape, Why, example
+from app.web.api.shapes import ActOut, Page, RowNumber, RowPath, Shape, Text, Why, example
 from app.web.deps import SessionDep
 
 _ROOT = "/studies/{slug}/moderation"
@@ -45,8 +45,9 @@ class ReasonOut(Shape):
 
 
 class PlayerOut(Shape):
-    """How a player has done in the study. name: what moderators call them. restriction: silenced,
-    excluded or banned, if they are."""
+    """How a player has done in the study. name: what moderators call them. n_notes, n_unread:
+    notes that they got, and those not read yet. restriction: silenced, excluded or banned, if they
+    are."""
 
     model_config = example(
         id=_PLAYER,
@@ -56,6 +57,8 @@ class PlayerOut(Shape):
         n_practice=4,
         n_named=1,
         n_flags=3,
+        n_notes=1,
+        n_unread=0,
         restriction=None,
     )
 
@@ -66,6 +69,8 @@ class PlayerOut(Shape):
     n_practice: int
     n_named: int
     n_flags: int
+    n_notes: int
+    n_unread: int
     restriction: str | None
 
 
@@ -88,6 +93,8 @@ class CaseOut(Shape):
             "n_practice": 4,
             "n_named": 1,
             "n_flags": 3,
+            "n_notes": 1,
+            "n_unread": 0,
             "restriction": None,
         },
     )
@@ -132,6 +139,18 @@ class Restrict(Shape):
     why: Why = ""
 
 
+class Warn(Shape):
+    """Players by their ids, and what they are told; without words it is the usual note."""
+
+    model_config = example(
+        player_ids=[_PLAYER], words="Please type what you see, or nothing.", why="types at random"
+    )
+
+    player_ids: Annotated[list[UUID], Field(min_length=1, max_length=MAX_AT_ONCE)]
+    words: Annotated[Text, Field(max_length=moderation.MAX_NOTE_CHARACTERS)] = ""
+    why: Why = ""
+
+
 def _typed(label: Label) -> TypedOut:
     return TypedOut(id=label.id, text=label.text, remark=label.remark, hidden_at=label.hidden_at)
 
@@ -145,6 +164,8 @@ def _player(record: PlayerRecord) -> PlayerOut:
         n_practice=record.n_practice,
         n_named=record.n_named,
         n_flags=record.n_flags,
+        n_notes=record.n_notes,
+        n_unread=record.n_unread,
         restriction=record.restriction,
     )
 
@@ -190,6 +211,15 @@ def restore(session: SessionDep, study: ModeratedStudyDep, asked: Labels) -> Act
 def dismiss(session: SessionDep, study: ModeratedStudyDep, asked: Rounds) -> ActOut:
     """Nothing is wrong with them."""
     moderation.dismiss(session, study, round_ids=set(asked.round_ids), why=asked.why)
+    return ActOut.of(audit.last_recorded(session))
+
+
+@router.post(_ROOT + "/warn", summary="Warn players")
+def warn(session: SessionDep, study: ModeratedStudyDep, asked: Warn) -> ActOut:
+    """They read a note with their next round, and say that they have. Nothing else changes."""
+    moderation.warn(
+        session, study, player_ids=set(asked.player_ids), words=asked.words, why=asked.why
+    )
     return ActOut.of(audit.last_recorded(session))
 
 
