@@ -96,6 +96,19 @@ pupils, each at two rounds a minute, stays under twice that and is never stopped
 SLOWED_ROUNDS = 120
 """Rounds from one address in a minute from which on new ones have to wait. No class is so quick."""
 
+PRACTICE_JUDGED_OF = 8
+"""Practice rounds of a player in a study after which the last so many are looked at, again after as
+many more: some sixty rounds of play each time."""
+
+PRACTICE_MAX_FAILED_NAMED = 1
+"""Of those, so many named or fewer are marked. Who names even half of what they are shown, as the
+weakest of those who look do, has so bad a run once in 28 times: (1 + 8) / 2^8. Who types at random
+hardly ever has a better one. Nothing else follows, and a moderator looks."""
+
+DEVICE_MAX_ACCOUNTS = 3
+"""Accounts that play in one browser without being marked: a family shares one. From the next on the
+rounds are marked; at school that is nothing odd, which moderators know and the device does not."""
+
 REPEATED_IN_CLASSES = 3
 """A word that a player typed for pictures of so many classes within their last `REPEATED_OF_ROUNDS`
 rounds is what they always type and not what they see: few things look alike on three classes."""

@@ -12,6 +12,7 @@ from app.services import (
     drafts,
     export_jobs,
     global_explanations,
+    honesty,
     labels,
     studies,
 )
@@ -29,6 +30,7 @@ def ask_again() -> None:
     with task_transaction() as session:
         accounts.forget_expired(session)
         dealing.return_abandoned(session)
+        honesty.forget_devices(session)
     with task_transaction() as session:
         if _is_empty("explanations"):
             for study in studies.unfinished(session):

@@ -54,7 +54,7 @@ def is_junk(label: str, *, vocabulary: Collection[str] = (), parts: Collection[s
     return (
         not words
         or _ADDRESS.search(label) is not None
-        or _is_rude(label)
+        or is_rude(label)
         or _NO_IDEA.fullmatch(label) is not None
         or all(
             (word in EMPTY_WORDS and word not in parts)
@@ -84,7 +84,8 @@ def is_mash(word: str) -> bool:
     return is_unknown and n_odd > MAX_ODD_PAIRS * len(pairs)
 
 
-def _is_rude(label: str) -> bool:
+def is_rude(label: str) -> bool:
+    """Whether a tidied label holds a rude word, also one that is disguised: "sh1t", "f**k"."""
     words = [
         word.strip(".,;:!?-'\"") for word in re.split(r"[\s_/-]+", label.translate(_LOOKS_LIKE))
     ]

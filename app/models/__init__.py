@@ -1,6 +1,6 @@
 """The tables. Importing this package knows them all, as the migrations need."""
 
-from app.models.accounts import Account, OneTimeLink, Player, SignIn
+from app.models.accounts import Account, ApiToken, OneTimeLink, Player, SignIn
 from app.models.audit import AuditEntry
 from app.models.base import Base
 from app.models.drafts import DraftFile, StudyDraft, Upload
@@ -14,7 +14,7 @@ from app.models.measures import (
     ConceptTest,
     MapPrototype,
 )
-from app.models.moderation import Flag, Restriction
+from app.models.moderation import Flag, Note, PlayerDevice, Restriction
 from app.models.rounds import DailyMap, Hand, PointsEntry, Round
 from app.models.search import WordEmbedding
 from app.models.sharing import ShareLink
@@ -23,6 +23,7 @@ from app.models.studies import Guest, Image, Layer, Network, Study, StudyClass, 
 
 __all__ = [
     "Account",
+    "ApiToken",
     "AuditEntry",
     "Base",
     "Board",
@@ -51,8 +52,10 @@ __all__ = [
     "LocalExplanation",
     "MapPrototype",
     "Network",
+    "Note",
     "OneTimeLink",
     "Player",
+    "PlayerDevice",
     "PointsEntry",
     "Restriction",
     "Round",

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, func, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -101,6 +102,25 @@ class OneTimeLink(Base):
     purpose: Mapped[str] = mapped_column(String(16))
     token_digest: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
     email: Mapped[str | None] = mapped_column(String(254))  # the one to confirm
+    expires_at: Mapped[Moment]
+
+    account: Mapped[Account] = relationship(lazy="raise")
+
+
+class ApiToken(Base):
+    """What a program shows to act for an account, within its scopes. Only a digest is kept."""
+
+    __tablename__ = "api_tokens"
+
+    id: Mapped[PublicId]
+    account_id: Mapped[UUID] = mapped_column(
+        ForeignKey("accounts.id", ondelete="CASCADE"), index=True
+    )
+    name: Mapped[str] = mapped_column(String(60))  # for its owner to know it by
+    token_digest: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(String(16)))  # services.tokens.SCOPES
+    created_at: Mapped[CreatedAt]
+    last_used_at: Mapped[Moment | None]
     expires_at: Mapped[Moment]
 
     account: Mapped[Account] = relationship(lazy="raise")

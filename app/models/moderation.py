@@ -1,5 +1,6 @@
 """What moderators should look at, and what they have decided about players."""
 
+from datetime import date
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
@@ -16,7 +17,9 @@ class Flag(Base):
     __table_args__ = (
         UniqueConstraint("round_id", "reason"),
         CheckConstraint(
-            "reason in ('too fast', 'burst', 'dishonest labels', 'reported')", name="reason"
+            "reason in ('too fast', 'burst', 'dishonest labels', 'reported', 'profanity', "
+            "'pasted', 'practice failures', 'many accounts')",
+            name="reason",
         ),
         Index("ix_flags_player_id", "player_id", "created_at"),
         Index("ix_flags_open", "round_id", postgresql_where=text("settled_at is null")),
@@ -49,3 +52,34 @@ class Restriction(Base):
     )
     kind: Mapped[str] = mapped_column(String(16))
     since: Mapped[Moment]
+
+
+class Note(Base):
+    """A note from a study's moderators to a player, shown with their next round until they say that
+    they have read it."""
+
+    __tablename__ = "notes"
+    __table_args__ = (
+        Index("ix_notes_unread", "player_id", postgresql_where=text("acknowledged_at is null")),
+        Index("ix_notes_study_id", "study_id", "player_id"),
+    )
+
+    id: Mapped[RowId]
+    study_id: Mapped[UUID] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"))
+    player_id: Mapped[UUID] = mapped_column(ForeignKey("players.id", ondelete="CASCADE"))
+    words: Mapped[str] = mapped_column(String(500))
+    acknowledged_at: Mapped[Moment | None]
+    created_at: Mapped[CreatedAt]
+
+
+class PlayerDevice(Base):
+    """A browser in which a player with an account has played, by a keyed digest of its cookie: it
+    tells that two accounts share a device, and nothing of the device."""
+
+    __tablename__ = "player_devices"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    player_id: Mapped[UUID] = mapped_column(
+        ForeignKey("players.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    seen_on: Mapped[date]

@@ -37,6 +37,12 @@ def may_enter_studio(session: Session, account: Account) -> bool:
     return bool(session.scalar(select(works.exists())))
 
 
+def require_maker(account: Account) -> None:
+    """Refuse whoever may not make studies."""
+    if account.role not in ("researcher", "admin"):
+        raise ForbiddenError("Only researchers make studies. An admin can make you one.")
+
+
 def level(session: Session, account: Account, *, study_id: UUID) -> Level:
     """What an account may do with a study. NONE also for one that does not exist."""
     row = session.execute(

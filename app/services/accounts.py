@@ -15,7 +15,7 @@ from app.infra.errors import AppError, ConflictError, InvalidInputError, NotFoun
 from app.infra.mail import Mailer
 from app.infra.queue import enqueue
 from app.infra.security import hash_password, is_outdated, is_password, new_token, token_digest
-from app.models import Account, OneTimeLink, Player, SignIn
+from app.models import Account, ApiToken, OneTimeLink, Player, SignIn
 from app.services import audit
 from app.services.audit import Subject
 
@@ -420,7 +420,7 @@ def confirm_email(session: Session, token: str) -> Account:
 
 
 def forget_expired(session: Session) -> None:
-    """Remove sign-ins and links that are over."""
+    """Remove sign-ins, links and access tokens that are over."""
     now = datetime.now(UTC)
-    for table in (SignIn, OneTimeLink):
+    for table in (SignIn, OneTimeLink, ApiToken):
         session.execute(delete(table).where(table.expires_at < now))

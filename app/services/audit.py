@@ -28,10 +28,13 @@ ACTS: Final[Mapping[str, str]] = {
     "account.password_link": "made a link for a new password for",
     "account.password": "set the password of",
     "account.erase": "erased",
+    "token.create": "made an access token for programs,",
+    "token.revoke": "took back the access token",
     "export.request": "took data out of",
     "export.snapshot": "made a snapshot of",
     "label.hide": "hid",
     "label.restore": "showed again",
+    "player.warned": "sent a note to",
     "player.silenced": "silenced",
     "player.excluded": "left all answers out of the results of",
     "player.banned": "banned",
@@ -65,6 +68,8 @@ class Actor:
     account_id: UUID | None = None
     address: str | None = None
 
+
+_LAST: Final = "audit.last"
 
 _COMPUTER: Final = Actor("Layerplay")
 """Whoever acts where nobody has said so: a job."""
@@ -117,22 +122,29 @@ def record(
     if act not in ACTS:
         raise ValueError(f"{act!r} is not in ACTS")
     actor = acting(session)
-    session.add(
-        AuditEntry(
-            actor=actor.name[:120],
-            actor_id=actor.account_id,
-            address=actor.address,
-            act=act,
-            subject_kind=subject.kind,
-            subject_id=subject.id,
-            subject_name=subject.name[:200],
-            study_id=study.id if study else None,
-            study_name=study.name if study else None,
-            before=dict(before) if before is not None else None,
-            after=dict(after) if after is not None else None,
-            why=why,
-        )
+    entry = AuditEntry(
+        actor=actor.name[:120],
+        actor_id=actor.account_id,
+        address=actor.address,
+        act=act,
+        subject_kind=subject.kind,
+        subject_id=subject.id,
+        subject_name=subject.name[:200],
+        study_id=study.id if study else None,
+        study_name=study.name if study else None,
+        before=dict(before) if before is not None else None,
+        after=dict(after) if after is not None else None,
+        why=why,
     )
+    session.add(entry)
+    session.info[_LAST] = entry
+
+
+def last_recorded(session: Session) -> AuditEntry:
+    """The line that this session has written last. KeyError when it has written none."""
+    session.flush()
+    entry: AuditEntry = session.info[_LAST]
+    return entry
 
 
 def forget(session: Session, account_id: UUID) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -65,12 +65,30 @@ class ConceptWords:
 
 def in_use(session: Session, *, class_id: int, simulated: bool) -> list[ConceptWords]:
     """A class's concepts that labels can be in, those with most labels first."""
-    found = session.scalars(
-        select(Concept)
-        .where(Concept.class_id == class_id, Concept.simulated.is_(simulated))
-        .where(Concept.merged_into_id.is_(None), ~Concept.is_junk)
-        .order_by(Concept.name)
-    ).all()
+    query = _in_use(class_id, simulated=simulated).order_by(Concept.name)
+    return sorted(_with_words(session, query), key=lambda one: -one.n_labels)
+
+
+def page_in_use(
+    session: Session, *, class_id: int, simulated: bool, limit: int, after: int | None = None
+) -> list[ConceptWords]:
+    """At most `limit` of a class's concepts that labels can be in, by their ids. after: the id of
+    the last one that was seen."""
+    query = _in_use(class_id, simulated=simulated).order_by(Concept.id).limit(limit)
+    return _with_words(session, query if after is None else query.where(Concept.id > after))
+
+
+def _in_use(class_id: int, *, simulated: bool) -> Select[Concept]:
+    return select(Concept).where(
+        Concept.class_id == class_id,
+        Concept.simulated.is_(simulated),
+        Concept.merged_into_id.is_(None),
+        ~Concept.is_junk,
+    )
+
+
+def _with_words(session: Session, query: Select[Concept]) -> list[ConceptWords]:
+    found = session.scalars(query).all()
     typed: dict[int | None, Counter[str]] = {concept.id: Counter() for concept in found}
     for concept_id, text, n in session.execute(
         select(Label.concept_id, Label.text, func.count())
@@ -78,8 +96,7 @@ def in_use(session: Session, *, class_id: int, simulated: bool) -> list[ConceptW
         .group_by(Label.concept_id, Label.text)
     ):
         typed[concept_id][tidy_label(text) or text] += n
-    listed = [ConceptWords(concept, typed[concept.id].most_common()) for concept in found]
-    return sorted(listed, key=lambda one: -one.n_labels)
+    return [ConceptWords(concept, typed[concept.id].most_common()) for concept in found]
 
 
 def require_in_class(

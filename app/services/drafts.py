@@ -106,7 +106,12 @@ def choose_network(session: Session, draft: StudyDraft, *, source: str) -> None:
     if kind == "layerplay":
         known = rest in OWN_NETWORKS
     elif kind == "registered":
-        known = rest.isascii() and rest.isdecimal() and session.get(Network, int(rest)) is not None
+        known = (
+            rest.isascii()
+            and rest.isdecimal()
+            and len(rest) < 19
+            and session.get(Network, int(rest)) is not None
+        )
     else:
         known = _PUBLISHED_NAME.fullmatch(source.strip()) is not None
     if not known:
@@ -120,6 +125,13 @@ def choose_network(session: Session, draft: StudyDraft, *, source: str) -> None:
 def known_networks(session: Session) -> list[Network]:
     """The networks that were used here before, newest first."""
     return list(session.scalars(select(Network).order_by(Network.created_at.desc(), Network.id)))
+
+
+def page_networks(session: Session, *, limit: int, below: int | None = None) -> list[Network]:
+    """At most `limit` of the networks that were used here before, newest first. below: the id of
+    the last one that was seen."""
+    query = select(Network).order_by(Network.id.desc()).limit(limit)
+    return list(session.scalars(query if below is None else query.where(Network.id < below)))
 
 
 def keep_network_files(

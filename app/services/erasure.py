@@ -5,7 +5,7 @@ from typing import Literal
 from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
-from app.models import Account, ClusterMap, Image, Label, Player, Round
+from app.models import Account, ClusterMap, Image, Label, Note, Player, PlayerDevice, Round
 from app.services import accounts, audit, labels
 from app.services.audit import Subject
 
@@ -25,6 +25,8 @@ def erase(session: Session, account: Account, *, words: Words) -> None:
     audit.record(session, "account.erase", Subject.of_account(account), after={"words": words})
     if words == "remove":
         _remove_labels(session, account)
+    for table in (Note, PlayerDevice):
+        session.execute(delete(table).where(table.player_id == account.player_id))
     # Rows that hang on the account go with it, and no cookie opens its player any more.
     session.execute(delete(Account).where(Account.id == account.id))
     audit.forget(session, account.id)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import IO
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import select, tuple_, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.formats.packing import FileToWrite, digest, write_file, write_zip
@@ -39,10 +39,20 @@ def request(session: Session, *, study: Study, spec: ExportSpec) -> Export:
     return export
 
 
-def recent(session: Session, study: Study, *, limit: int = 20) -> list[Export]:
-    """The study's exports, newest first."""
+def recent(
+    session: Session,
+    study: Study,
+    *,
+    limit: int = 20,
+    after: tuple[datetime, UUID] | None = None,
+) -> list[Export]:
+    """The study's exports, newest first. after: when the last one that was seen was asked for, and
+    its id."""
     query = select(Export).where(Export.study_id == study.id)
-    return list(session.scalars(query.order_by(Export.created_at.desc(), Export.id).limit(limit)))
+    if after is not None:
+        query = query.where(tuple_(Export.created_at, Export.id) < after)
+    query = query.order_by(Export.created_at.desc(), Export.id.desc()).limit(limit)
+    return list(session.scalars(query))
 
 
 def get(session: Session, study: Study, export_id: UUID, *, lock: bool = False) -> Export:
@@ -51,6 +61,15 @@ def get(session: Session, study: Study, export_id: UUID, *, lock: bool = False) 
     if export is None:
         raise NotFoundError("There is no such export of this study.")
     return export
+
+
+def file_key(storage: Storage, export: Export) -> str:
+    """Where the file of an export lies. ConflictError before it is done."""
+    if export.file_key is None:
+        raise ConflictError("This export is not done, so there is no file yet.")
+    if not storage.exists(export.file_key):
+        raise NotFoundError("The file of this export is gone. Ask for it again.")
+    return export.file_key
 
 
 def cancel(session: Session, export: Export) -> None:

@@ -5,20 +5,24 @@ concepts job reads all labels, by its own rules.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app import rules
 from app.concepts.cleaning import clean_label, contains_word, tidy_label
-from app.concepts.junk import is_junk, is_mash
-from app.models import ClusterMap, Flag, Image, Label, Round
+from app.concepts.junk import is_junk, is_mash, is_rude
+from app.models import ClusterMap, Flag, Image, Label, Player, PlayerDevice, Round
 
 _DISHONEST: Final = frozenset({"mash", "pasted", "repeated"})
 """Remarks that speak of the player rather than of the word."""
+
+DEVICE_KEPT: Final = timedelta(days=365)
+"""How long a browser's cookie lasts, by which it is told that accounts share it."""
 
 
 def prepare() -> None:
@@ -123,14 +127,68 @@ def flag_odd(
     *,
     seconds: float,
 ) -> None:
-    """Mark a round that was answered faster than a person can, or whose labels are all dishonest.
-    Simulated players are not marked: they answer at once, and are asked to."""
+    """Mark a round that was answered faster than a person can, whose labels are all dishonest, or
+    that has a rude or a pasted one. Simulated players are not marked: they answer at once, and are
+    asked to."""
     if round_.player.is_simulated or not texts:
         return
     if seconds < rules.FASTEST_ANSWER_S:
         flag(session, round_, "too fast", f"{seconds:.2f} s for {len(texts)} labels")
     if all(remarks.get(text) in _DISHONEST for text in texts):
         flag(session, round_, "dishonest labels", ", ".join(sorted(set(remarks.values()))))
+    if rude := [text for text in texts if is_rude(tidy_label(text) or "")]:
+        flag(session, round_, "profanity", ", ".join(rude))
+    if pasted := [text for text in texts if remarks.get(text) == "pasted"]:
+        flag(session, round_, "pasted", ", ".join(pasted))
+
+
+def flag_practice(session: Session, round_: Round) -> None:
+    """Mark a practice round with which a player has named next to nothing of late: see
+    rules.PRACTICE_JUDGED_OF."""
+    if round_.named_known is None or round_.player.is_simulated:
+        return
+    named = session.scalars(
+        select(Round.named_known)
+        .where(Round.player_id == round_.player_id, Round.study_id == round_.study_id)
+        .where(Round.named_known.is_not(None))
+        .order_by(Round.finished_at.desc())
+    ).all()
+    last = named[: rules.PRACTICE_JUDGED_OF]
+    is_due = len(named) % rules.PRACTICE_JUDGED_OF == 0
+    if is_due and sum(map(bool, last)) <= rules.PRACTICE_MAX_FAILED_NAMED:
+        detail = f"named {sum(map(bool, last))} of the last {len(last)}"
+        flag(session, round_, "practice failures", detail)
+
+
+def flag_device(session: Session, round_: Round, device: str) -> None:
+    """Note in which browser a player with an account plays, and mark the round where that is one of
+    too many accounts. device: a keyed digest of the browser's cookie."""
+    if round_.player.kind != "account":
+        return
+    today = datetime.now(UTC).date()
+    session.execute(
+        insert(PlayerDevice)
+        .values(digest=device, player_id=round_.player_id, seen_on=today)
+        .on_conflict_do_update(
+            index_elements=["digest", "player_id"],
+            set_={"seen_on": today},
+            where=PlayerDevice.seen_on < today,
+        )
+    )
+    n_accounts = session.scalar(
+        select(func.count())
+        .select_from(PlayerDevice)
+        .join(Player, Player.id == PlayerDevice.player_id)
+        .where(PlayerDevice.digest == device, Player.kind == "account")
+    )
+    if n_accounts and n_accounts > rules.DEVICE_MAX_ACCOUNTS:
+        flag(session, round_, "many accounts", f"{n_accounts} accounts in one browser")
+
+
+def forget_devices(session: Session) -> None:
+    """Forget browsers in which nobody has played for as long as their cookie lasts."""
+    oldest = datetime.now(UTC).date() - DEVICE_KEPT
+    session.execute(delete(PlayerDevice).where(PlayerDevice.seen_on < oldest))
 
 
 def flag(session: Session, round_: Round, reason: str, detail: str) -> None:

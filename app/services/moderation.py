@@ -1,11 +1,12 @@
-"""What moderators decide about labels and players: hide, restore, silence, exclude, ban; and back.
+"""What moderators decide about labels and players: hide, restore, warn, silence, exclude, ban; and
+back.
 
 Nothing is deleted. Results follow at once: what no longer counts is in no concept any more, and the
 concepts job is asked for. Each act is a line of the audit log with what it needs to be undone.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
@@ -22,6 +23,7 @@ from app.models import (
     Flag,
     Image,
     Label,
+    Note,
     Player,
     Restriction,
     Round,
@@ -34,13 +36,22 @@ from app.services.audit import Subject
 Kind = Literal["silenced", "excluded", "banned"]
 
 PAGE_SIZE: Final = 25
+MAX_NOTE_CHARACTERS: Final = 500
+
+USUAL_NOTE: Final = (
+    "Some words of yours did not say what is to be seen in the light. Please look for a moment, "
+    "and type what you recognise, or nothing. Thank you for playing!"
+)
+"""What a player is told where moderators give no words of their own."""
+
 MAX_AT_ONCE: Final = 500
 """Labels, rounds or players that one act may be about."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlayerRecord:
-    """How a player has done in a study. restriction: what they may no longer do, if anything."""
+    """How a player has done in a study. n_notes, n_unread: notes that they got, and those that
+    they have not read yet. restriction: what they may no longer do, if anything."""
 
     id: UUID
     n_rounds: int
@@ -48,6 +59,8 @@ class PlayerRecord:
     n_practice: int
     n_named: int
     n_flags: int
+    n_notes: int
+    n_unread: int
     restriction: str | None
 
     @property
@@ -82,9 +95,11 @@ def n_waiting(session: Session, study: Study) -> int:
     return session.scalar(waiting.where(Round.study_id == study.id, Flag.settled_at.is_(None))) or 0
 
 
-def cases(session: Session, study: Study, *, older_than: int | None = None) -> list[Case]:
-    """At most PAGE_SIZE rounds with open flags, the last flagged first. older_than: the last flag
-    of the last case that was seen, for the page after it."""
+def cases(
+    session: Session, study: Study, *, older_than: int | None = None, limit: int = PAGE_SIZE
+) -> list[Case]:
+    """At most `limit` rounds with open flags, the last flagged first. older_than: the last flag of
+    the last case that was seen, for the page after it."""
     last = func.max(Flag.id)
     guessed = aliased(StudyClass)
     query = (
@@ -105,7 +120,7 @@ def cases(session: Session, study: Study, *, older_than: int | None = None) -> l
         .where(Round.study_id == study.id)
         .group_by(Round.id, Image.id, StudyClass.name, guessed.name)
         .order_by(last.desc())
-        .limit(PAGE_SIZE)
+        .limit(limit)
     )
     if older_than is not None:
         query = query.having(last < older_than)
@@ -171,6 +186,18 @@ def _records(
         ).all()
     )
     restrictions = _restrictions(session, study, player_ids)
+    warned = {
+        row.player_id: (row.n, row.n_unread)
+        for row in session.execute(
+            select(
+                Note.player_id,
+                func.count().label("n"),
+                func.count().filter(Note.acknowledged_at.is_(None)).label("n_unread"),
+            )
+            .where(Note.study_id == study.id, Note.player_id.in_(player_ids))
+            .group_by(Note.player_id)
+        )
+    }
     rows = session.execute(
         select(
             Player.id,
@@ -196,6 +223,7 @@ def _records(
             row.n_practice,
             row.n_named,
             n_flags.get(row.id, 0),
+            *warned.get(row.id, (0, 0)),
             restrictions[row.id].kind if row.id in restrictions else None,
         )
         for row in rows
@@ -219,11 +247,13 @@ def _restrictions(
 @dataclass(frozen=True, slots=True)
 class _State:
     """How things were before an act, as plain values: labels by id, since when hidden; ids of flags
-    that were open; players by id, their restriction as [kind, since] or none."""
+    that were open; players by id, their restriction as [kind, since] or none; ids of the notes that
+    the act itself has written."""
 
     labels: dict[str, str | None] = field(default_factory=dict)
     flags: list[int] = field(default_factory=list)
     players: dict[str, list[str] | None] = field(default_factory=dict)
+    notes: list[int] = field(default_factory=list)
 
 
 def hide(session: Session, study: Study, *, label_ids: Collection[int], why: str = "") -> None:
@@ -272,12 +302,7 @@ def restrict(
     """Restrict players, or lift what restricts them (None). What is open against them is settled by
     a restriction. See models.Restriction for what each kind means."""
     players = _lock_players(session, study, player_ids)
-    flags = []
-    if kind is not None:
-        theirs = select(Round.id).where(
-            Round.study_id == study.id, Round.player_id.in_([player.id for player in players])
-        )
-        flags = _open_flags(session, session.scalars(theirs).all())
+    flags = _flags_against(session, study, players) if kind is not None else []
     was = _restrictions(session, study, [player.id for player in players])
     before = _State(
         flags=[flag.id for flag in flags],
@@ -288,9 +313,32 @@ def restrict(
         flag.settled_at = now
     for player in players:
         _set_restriction(session, study, player.id, None if kind is None else (kind, now))
-    names = ", ".join(player_name(player.id) for player in players)
-    subject = Subject("player", str(players[0].id), names)
-    _record(session, study, f"player.{kind or 'lifted'}", subject, before, why, restriction=kind)
+    act = f"player.{kind or 'lifted'}"
+    _record(session, study, act, _of_players(players), before, why, restriction=kind)
+
+
+def warn(
+    session: Session,
+    study: Study,
+    *,
+    player_ids: Collection[UUID],
+    words: str = "",
+    why: str = "",
+) -> None:
+    """Send players a note, which is shown with their next round until they have read it. words: its
+    text; without any it is USUAL_NOTE. What is open against them is settled."""
+    words = " ".join(words.replace("\x00", " ").split()) or USUAL_NOTE
+    if len(words) > MAX_NOTE_CHARACTERS:
+        raise InvalidInputError(f"A note has at most {MAX_NOTE_CHARACTERS} characters.")
+    players = _lock_players(session, study, player_ids)
+    flags = _flags_against(session, study, players)
+    notes = [Note(study_id=study.id, player_id=player.id, words=words) for player in players]
+    session.add_all(notes)
+    for flag in flags:
+        flag.settled_at = datetime.now(UTC)
+    session.flush()
+    before = _State(flags=[flag.id for flag in flags], notes=[note.id for note in notes])
+    _record(session, study, "player.warned", _of_players(players), before, why, words=words)
 
 
 def labels_of(session: Session, round_ids: Collection[UUID]) -> list[int]:
@@ -356,6 +404,18 @@ def _open_flags(session: Session, round_ids: Collection[UUID]) -> list[Flag]:
             .with_for_update()
         )
     )
+
+
+def _flags_against(session: Session, study: Study, players: Collection[Player]) -> list[Flag]:
+    theirs = select(Round.id).where(
+        Round.study_id == study.id, Round.player_id.in_([player.id for player in players])
+    )
+    return _open_flags(session, session.scalars(theirs).all())
+
+
+def _of_players(players: Sequence[Player]) -> Subject:
+    names = ", ".join(player_name(player.id) for player in players)
+    return Subject("player", str(players[0].id), names)
 
 
 def _hidden(labels: Iterable[Label]) -> dict[str, str | None]:
@@ -513,6 +573,7 @@ def _put_back(session: Session, study: Study, state: _State) -> None:
         restriction = (was[0], datetime.fromisoformat(was[1])) if was else None
         _set_restriction(session, study, UUID(key), restriction)
     session.execute(update(Flag).where(Flag.id.in_(state.flags)).values(settled_at=None))
+    session.execute(delete(Note).where(Note.id.in_(state.notes)))
 
 
 # --- what the game asks
@@ -527,6 +588,31 @@ def check_may_play(session: Session, study: Study, player: Player) -> None:
             "Other games are open to you as before. If you think that this is a mistake, "
             "tell the people who run this site."
         )
+
+
+def unread_notes(session: Session, player: Player) -> list[Note]:
+    """The notes that a player has not said to have read, the first first."""
+    return list(
+        session.scalars(
+            select(Note)
+            .where(Note.player_id == player.id, Note.acknowledged_at.is_(None))
+            .order_by(Note.id)
+        )
+    )
+
+
+def acknowledge(session: Session, player: Player, *, note_id: int) -> None:
+    """A player has read a note. Said again, nothing changes; one that was taken back meanwhile is
+    not missed."""
+    session.execute(
+        update(Note)
+        .where(
+            Note.id == note_id,
+            Note.player_id == player.id,
+            Note.acknowledged_at.is_(None),
+        )
+        .values(acknowledged_at=datetime.now(UTC))
+    )
 
 
 def is_left_out(session: Session, round_: Round) -> bool:
@@ -549,6 +635,7 @@ def carry_over(session: Session, *, source: UUID, target: UUID) -> None:
         )
     for has in session.scalars(select(Restriction).where(Restriction.player_id == target)).all():
         _leave_out(session, has.study_id, target, (has.kind, has.since))
+    session.execute(update(Note).where(Note.player_id == source).values(player_id=target))
 
 
 def report(session: Session, round_: Round, *, text: str) -> int:

@@ -214,12 +214,14 @@ def guess(
     labels: Sequence[str],
     pasted: Sequence[str] = (),
     is_burst: bool = False,
+    device: str | None = None,
 ) -> Round:
     """Answer a round with a class and what was seen, before the truth is shown.
 
     A round is answered once: sent again, the first answer stands and is returned. pasted: those of
     the labels that the browser says were not typed. is_burst: unusually many rounds come from where
-    this one came from, which is marked.
+    this one came from, which is marked. device: a
+    keyed digest of the browser's cookie, where there is one.
     """
     round_ = get_round(session, round_id=round_id, player=player, lock=True)
     if not round_.is_open:
@@ -258,6 +260,9 @@ def guess(
     honesty.flag_odd(session, round_, texts, remarks, seconds=seconds)
     if is_burst:
         honesty.flag(session, round_, "burst", f"over {rules.BURST_ROUNDS} rounds a minute")
+    honesty.flag_practice(session, round_)
+    if device is not None:
+        honesty.flag_device(session, round_, device)
     _ask_for_concepts(session, round_)
     agreed = {tidy_label(text) for text, _ in labels_of_others(session, round_)}
     _pay(session, round_, [t for t in texts if t not in remarks and tidy_label(t) in agreed])

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.formats.packing import FileEntry, FileToWrite, copy, digest, write_zip
 from app.infra.db import reading
 from app.infra.errors import NotFoundError
+from app.infra.queue import enqueue
 from app.infra.storage import Storage
 from app.models import Image, LocalExplanation, Network, Snapshot, Study
 from app.services import audit, export_files, studies
@@ -143,10 +144,20 @@ def number(session: Session, prepared: Prepared) -> tuple[Snapshot, bool]:
     return snapshot, True
 
 
-def of_study(session: Session, study: Study) -> list[Snapshot]:
-    """The study's snapshots, newest first."""
+def request(session: Session, study: Study, *, licence: str) -> None:
+    """Ask for a snapshot of the study as it is. InvalidInputError for what is no licence."""
+    licence = ExportSpec(licence=licence).licence
+    enqueue(session, "exports.make_snapshot", study_slug=study.slug, licence=licence)
+
+
+def of_study(
+    session: Session, study: Study, *, limit: int | None = None, below: int | None = None
+) -> list[Snapshot]:
+    """The study's snapshots, newest first. below: the number of the last one that was seen."""
     query = select(Snapshot).where(Snapshot.study_id == study.id)
-    return list(session.scalars(query.order_by(Snapshot.number.desc())))
+    if below is not None:
+        query = query.where(Snapshot.number < below)
+    return list(session.scalars(query.order_by(Snapshot.number.desc()).limit(limit)))
 
 
 def get(session: Session, study: Study, number: int) -> Snapshot:
@@ -156,6 +167,13 @@ def get(session: Session, study: Study, number: int) -> Snapshot:
     if snapshot is None:
         raise NotFoundError(f"“{study.name}” has no snapshot {number}.")
     return snapshot
+
+
+def file_key(storage: Storage, snapshot: Snapshot) -> str:
+    """Where the archive of a snapshot lies."""
+    if not storage.exists(snapshot.file_key):
+        raise NotFoundError("The archive of this snapshot is gone: bring it back from a backup.")
+    return snapshot.file_key
 
 
 def verify(storage: Storage, snapshot: Snapshot) -> list[str]:

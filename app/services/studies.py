@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
-from sqlalchemy import bindparam, case, func, select, text, true, update
+from sqlalchemy import bindparam, case, func, select, text, true, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, joinedload, selectinload
 
@@ -111,7 +111,8 @@ def get(session: Session, slug: str) -> Study:
     """A study by the name in its address, with classes, layers and network."""
     study = session.scalar(
         select(Study)
-        .where(Study.slug == slug)
+        # PostgreSQL takes no zero byte, which no name holds.
+        .where(Study.slug == slug.replace("\x00", " "))
         .options(selectinload(Study.classes), selectinload(Study.layers), joinedload(Study.network))
     )
     if study is None:
@@ -150,6 +151,33 @@ def list_visible(session: Session, account: Account) -> list[Study]:
             .order_by(Study.created_at.desc())
         )
     )
+
+
+def page_visible(
+    session: Session, account: Account, *, limit: int, after: tuple[datetime, UUID] | None = None
+) -> list[Study]:
+    """At most `limit` of the studies that an account may look at, newest first, each with its
+    network. after: when the last one that was seen was made, and its id."""
+    query = (
+        select(Study)
+        .where(Study.id.in_(access.visible_studies(account)))
+        .options(joinedload(Study.network))
+        .order_by(Study.created_at.desc(), Study.id.desc())
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(tuple_(Study.created_at, Study.id) < after)
+    return list(session.scalars(query))
+
+
+def get_class(session: Session, study: Study, class_id: int) -> StudyClass:
+    """A class of the study. NotFoundError for one of another."""
+    found = session.scalar(
+        select(StudyClass).where(StudyClass.id == class_id, StudyClass.study_id == study.id)
+    )
+    if found is None:
+        raise NotFoundError("There is no such class in this study.")
+    return found
 
 
 def list_open(session: Session, *, player: Player | None = None) -> list[Study]:
@@ -541,3 +569,47 @@ def images(session: Session, study: Study) -> list[Image]:
             .order_by(StudyClass.position, Image.file_name)
         )
     )
+
+
+def page_images(
+    session: Session,
+    study: Study,
+    *,
+    limit: int,
+    status: str | None = None,
+    after: str | None = None,
+) -> list[Image]:
+    """At most `limit` of the study's pictures with their classes, by their SHA-256. status: only
+    those pending, done or failed. after: the SHA-256 of the last one that was seen."""
+    query = (
+        select(Image)
+        .where(Image.study_id == study.id)
+        .options(joinedload(Image.image_class))
+        .order_by(Image.sha256)
+        .limit(limit)
+    )
+    if status is not None:
+        query = query.where(Image.status == status)
+    if after is not None:
+        query = query.where(Image.sha256 > after)
+    return list(session.scalars(query))
+
+
+def get_image(session: Session, image_id: UUID) -> Image:
+    """A picture with its class and study, computed or not."""
+    image = session.scalar(
+        select(Image)
+        .where(Image.id == image_id)
+        .options(joinedload(Image.image_class), joinedload(Image.study))
+    )
+    if image is None:
+        raise NotFoundError("There is no such picture.")
+    return image
+
+
+def view_key(session: Session, image_id: UUID) -> str:
+    """Where the part of a picture lies that the network saw."""
+    key = session.scalar(select(Image.view_key).where(Image.id == image_id))
+    if key is None:
+        raise NotFoundError("There is no such picture, or it is not computed yet.")
+    return key

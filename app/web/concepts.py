@@ -4,13 +4,11 @@ from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Form, Request
-from sqlalchemy import select
-from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from app.infra.errors import InvalidInputError, NotFoundError
+from app.infra.errors import InvalidInputError
 from app.models import AuditEntry, Study, StudyClass
-from app.services import audit, curation, moderation
+from app.services import audit, curation, moderation, studies
 from app.services.curation import ConceptWords
 from app.web.deps import ModeratedStudyDep, SessionDep
 from app.web.templating import redirect, render
@@ -45,7 +43,7 @@ def show(
     class_id: int,
     players: Players = "people",
 ) -> Response:
-    image_class = _get_class(session, study, class_id)
+    image_class = studies.get_class(session, study, class_id)
     context = ConceptsContext(
         study=study,
         image_class=image_class,
@@ -70,7 +68,7 @@ def act(
     name: Annotated[str, Form()] = "",
 ) -> Response:
     """Act on the ticked concepts, or split the ticked labels off. label: each as "concept:text"."""
-    image_class = _get_class(session, study, class_id)
+    image_class = studies.get_class(session, study, class_id)
     concept_ids = list(dict.fromkeys(concept_id))
     if act == "split":
         concept_ids, texts = _to_split(label)
@@ -90,15 +88,6 @@ def act(
             else:
                 curation.mark_part(session, concept_id=one, is_part=_IS_PART[act])
     return redirect(request, f"/studio/{study.slug}/concepts-of/{class_id}?players={players}")
-
-
-def _get_class(session: Session, study: Study, class_id: int) -> StudyClass:
-    found = session.scalar(
-        select(StudyClass).where(StudyClass.id == class_id, StudyClass.study_id == study.id)
-    )
-    if found is None:
-        raise NotFoundError("There is no such class in this study.")
-    return found
 
 
 def _to_split(labels: list[str]) -> tuple[list[int], list[str]]:

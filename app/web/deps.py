@@ -14,9 +14,9 @@ from app.infra.errors import (
     ForbiddenError,
     NotFoundError,
     SignInNeededError,
-    UnauthorizedError,
 )
 from app.infra.limits import Limits
+from app.infra.security import keyed_digest, new_token
 from app.infra.settings import Settings
 from app.infra.storage import Storage
 from app.models import Account, Player, Study
@@ -28,6 +28,8 @@ from app.services.signs import Signs
 PLAYER_COOKIE = "layerplay_player"
 PLAYER_COOKIE_AGE = timedelta(days=365)
 SIGN_IN_COOKIE = "layerplay_sign_in"
+DEVICE_COOKIE = "layerplay_device"
+"""Stays when people sign in and out, so that it is known when very many do so in one browser."""
 
 
 def get_settings(request: Request) -> Settings:
@@ -124,17 +126,17 @@ AccountDep = Annotated[Account | None, Depends(get_account, scope="function")]
 
 def get_player(request: Request, session: SessionDep, visitor: MaybeVisitorDep) -> Player:
     """The visitor as a player; one who is new becomes a guest and gets the cookie."""
-    player = _find_player(request, session, visitor)
+    player = find_own_player(request, session, visitor)
     if player is None:
         player, token = players.create_guest(session)
-        # The answer is made later, so `web.security.PlayerCookie` adds the cookie to it.
+        # The answer is made later, so `web.security.NewCookies` adds the cookie to it.
         request.state.new_player_token = token
     return player
 
 
 def get_known_player(request: Request, session: SessionDep, visitor: MaybeVisitorDep) -> Player:
     """The visitor as a player who has played before."""
-    player = _find_player(request, session, visitor)
+    player = find_own_player(request, session, visitor)
     if player is None:
         raise NotFoundError("There is no such round of yours.")
     return player
@@ -146,30 +148,28 @@ def get_guest(request: Request, session: SessionDep) -> Player | None:
     return players.find_player(session, token) if token else None
 
 
-def _find_player(request: Request, session: Session, visitor: Visitor | None) -> Player | None:
+def find_own_player(request: Request, session: Session, visitor: Visitor | None) -> Player | None:
+    """Whom a browser plays as: the account that is signed in, or a guest; None before it played."""
     if visitor is not None:
         return session.get_one(Player, visitor.account.player_id)
     return get_guest(request, session)
 
 
-def get_api_player(request: Request, session: SessionDep, visitor: MaybeVisitorDep) -> Player:
-    """Who calls the API: by a bearer token or, in a browser, by the cookie."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme:
-        player = players.find_player(session, token) if scheme.lower() == "bearer" else None
-    else:
-        player = _find_player(request, session, visitor)
-    if player is None:
-        raise UnauthorizedError(
-            "Send a player's token as “Authorization: Bearer …”. POST /api/v1/players makes one."
-        )
-    return player
-
-
 PlayerDep = Annotated[Player, Depends(get_player, scope="function")]
-ApiPlayerDep = Annotated[Player, Depends(get_api_player, scope="function")]
 KnownPlayerDep = Annotated[Player, Depends(get_known_player, scope="function")]
 GuestDep = Annotated[Player | None, Depends(get_guest, scope="function")]
+
+
+def get_device(request: Request, settings: SettingsDep) -> str:
+    """A keyed digest of the browser's long-lived cookie; a new one gets it."""
+    token = request.cookies.get(DEVICE_COOKIE)
+    if token is None:
+        # `web.security.NewCookies` adds it to the answer.
+        token = request.state.new_device_token = new_token()
+    return keyed_digest(settings.secret(), "device", token[:100])
+
+
+DeviceDep = Annotated[str, Depends(get_device)]
 
 
 # Researching and running the site
@@ -186,8 +186,7 @@ def get_researcher(visitor: VisitorDep) -> Visitor:
 
 
 def get_maker(visitor: VisitorDep) -> Visitor:
-    if visitor.role not in ("researcher", "admin"):
-        raise ForbiddenError("Only researchers make studies. An admin can make you one.")
+    access.require_maker(visitor.account)
     return visitor
 
 

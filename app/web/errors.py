@@ -105,6 +105,7 @@ def _validation_error(request: Request, error: Exception) -> Response:
 
 
 _HTTP_MESSAGES = {
+    400: "What was sent could not be read.",
     404: "There is no page at this address.",
     405: "This address answers to buttons and forms only. Go back and use those.",
 }

@@ -77,7 +77,14 @@ def data_json(
 ) -> Response:
     """All numbers of the page."""
     page = _page(session, image_id, merge, players)
-    content = {
+    content = local_numbers(page)
+    text = json.dumps(content, indent=1, ensure_ascii=False, default=str)
+    return download(text, f"{page.study.slug}-picture-{image_id}.json")
+
+
+def local_numbers(page: LocalPage) -> dict[str, Any]:
+    """All numbers of a picture's explanation, by name."""
+    return {
         "study": page.study.name,
         "network": page.study.network.name,
         "picture": page.image.file_name,
@@ -87,8 +94,6 @@ def data_json(
         "players": "simulated" if page.simulated else "people",
         "layers": [asdict(layer) for layer in page.layers],
     }
-    text = json.dumps(content, indent=1, ensure_ascii=False, default=str)
-    return download(text, f"{page.study.slug}-picture-{image_id}.json")
 
 
 @router.get("/{image_id}/data.csv")

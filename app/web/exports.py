@@ -13,9 +13,9 @@ from starlette.responses import FileResponse, Response
 
 from app import rules
 from app.formats.tables import CONCEPTS, LABELS, Table
-from app.infra.errors import ConflictError, InvalidInputError, NotFoundError
-from app.infra.queue import enqueue
+from app.infra.errors import InvalidInputError
 from app.infra.settings import Settings
+from app.infra.storage import Storage
 from app.models import Export, Snapshot, Study
 from app.services import export_jobs, exports, snapshots
 from app.services.exports import Content, ExportSpec, FileFormat, Players, Selection
@@ -259,13 +259,14 @@ def _after_change(request: Request, session: Session, study: Study) -> Response:
 def download(
     session: SessionDep, storage: StorageDep, study: OwnedStudyDep, export_id: UUID
 ) -> Response:
-    export = export_jobs.get(session, study, export_id)
-    if export.file_key is None:
-        raise ConflictError("This export is not done, so there is no file yet.")
-    if not storage.exists(export.file_key):
-        raise NotFoundError("The file of this export is gone. Ask for it again.")
+    return send_export(storage, export_jobs.get(session, study, export_id))
+
+
+def send_export(storage: Storage, export: Export) -> Response:
+    """The file of an export that is done."""
+    key = export_jobs.file_key(storage, export)
     return FileResponse(
-        storage.path(export.file_key),
+        storage.path(key),
         filename=export.file_name,
         headers={"Cache-Control": "private, no-store"},
     )
@@ -280,8 +281,7 @@ def make_snapshot(
     licence: Annotated[str, Form()] = "",
 ) -> Response:
     """Ask for a snapshot of the study as it is."""
-    spec = ExportSpec(licence=licence.strip() or settings.data_licence)
-    enqueue(session, "exports.make_snapshot", study_slug=study.slug, licence=spec.licence)
+    snapshots.request(session, study, licence=licence.strip() or settings.data_licence)
     return redirect(request, f"/studio/{study.slug}/exports?asked=snapshot#snapshots")
 
 
@@ -289,11 +289,14 @@ def make_snapshot(
 def download_snapshot(
     session: SessionDep, storage: StorageDep, study: OwnedStudyDep, number: int
 ) -> Response:
-    snapshot = snapshots.get(session, study, number)
-    if not storage.exists(snapshot.file_key):
-        raise NotFoundError("The archive of this snapshot is gone: bring it back from a backup.")
+    return send_snapshot(storage, study, snapshots.get(session, study, number))
+
+
+def send_snapshot(storage: Storage, study: Study, snapshot: Snapshot) -> Response:
+    """The archive of a snapshot."""
+    key = snapshots.file_key(storage, snapshot)
     return FileResponse(
-        storage.path(snapshot.file_key),
-        filename=f"{study.slug}-snapshot-{number}.zip",
+        storage.path(key),
+        filename=f"{study.slug}-snapshot-{snapshot.number}.zip",
         headers={"Cache-Control": "private, max-age=31536000, immutable"},
     )

@@ -95,7 +95,13 @@ def class_json(
 ) -> Response:
     """All numbers of the page."""
     page = _page(session, slug, class_id, players)
-    content = {
+    text = json.dumps(class_numbers(page), indent=1, ensure_ascii=False)
+    return download(text, _file_name(page, "json"))
+
+
+def class_numbers(page: ClassPage) -> dict[str, Any]:
+    """All numbers of a class's explanation, by name."""
+    return {
         "study": page.study.name,
         "network": page.study.network.name,
         "class": page.image_class.name,
@@ -105,8 +111,6 @@ def class_json(
         "nameless_percent": page.nameless,
         "concepts": list(_values(page)),
     }
-    text = json.dumps(content, indent=1, ensure_ascii=False)
-    return download(text, _file_name(page, "json"))
 
 
 @router.get("/studio/{slug}/classes/{class_id}/data.csv", dependencies=[StudyReaderDep])

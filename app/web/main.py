@@ -42,13 +42,14 @@ from app.web import (
     search,
     sharing,
     studies,
+    tokens,
 )
 from app.web.deps import get_visitor
 from app.web.observing import Metrics, ObserveRequests
 from app.web.security import (
     LimitBody,
+    NewCookies,
     NoteLostAnswers,
-    PlayerCookie,
     RefuseForeignPosts,
     SecurityHeaders,
 )
@@ -87,7 +88,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.signs = Signs(settings.redis_url)
     visitor = Depends(get_visitor, scope="function")
     pages = (
-        *(play, profile, drafts, overview, studies, members, accounts, admin),
+        *(play, profile, drafts, overview, studies, members, accounts, tokens, admin),
         *(explanations, global_explanations, sharing, search, exports),
         *(log, moderation, concepts, api),
     )
@@ -100,7 +101,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.mount(address, _StaticFiles(directory=folder))
     errors.install(app)
     # The last one added is the first to see a request.
-    app.add_middleware(PlayerCookie, secure=settings.secure_cookies)
+    app.add_middleware(NewCookies, secure=settings.secure_cookies)
     app.add_middleware(LimitBody)
     app.add_middleware(RefuseForeignPosts)
     app.add_middleware(NoteLostAnswers, signs=app.state.signs)

@@ -15,7 +15,7 @@ from app.web.templating import redirect, render
 
 router = APIRouter(prefix="/studio/{slug}/moderation", default_response_class=Response)
 
-Act = Literal["hide", "restore", "dismiss", "silenced", "excluded", "banned", "lift"]
+Act = Literal["hide", "restore", "dismiss", "warn", "silenced", "excluded", "banned", "lift"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class ModerationContext:
 
     n_waiting: rounds on the whole queue. older_than: the last flag on this page, None on the last
     page. last_acts: those that can be taken back, one after the other; told: their words.
+    usual_note: what players are told with a warning without words of its own.
     """
 
     study: Study
@@ -34,6 +35,7 @@ class ModerationContext:
     told: dict[str, str]
     hidden: list[Label]
     restricted: list[PlayerRecord]
+    usual_note: str = moderation.USUAL_NOTE
 
 
 @router.get("")
@@ -67,8 +69,10 @@ def act(
     label_id: Annotated[list[int], Form()] = [],  # noqa: B006
     player_id: Annotated[list[UUID], Form()] = [],  # noqa: B006
     why: Annotated[str, Form(max_length=500)] = "",
+    note: Annotated[str, Form(max_length=moderation.MAX_NOTE_CHARACTERS)] = "",
 ) -> Response:
-    """Act on what is ticked: labels, those of whole rounds, or the players of rounds."""
+    """Act on what is ticked: labels, those of whole rounds, or the players of rounds. note: what
+    players are told with a warning."""
     if act == "hide":
         chosen = {*label_id, *moderation.labels_of(session, round_id)}
         moderation.hide(session, study, label_ids=chosen, why=why)
@@ -78,8 +82,11 @@ def act(
         moderation.dismiss(session, study, round_ids=set(round_id), why=why)
     else:
         people = {*player_id, *moderation.players_of(session, round_id)}
-        kind = None if act == "lift" else act
-        moderation.restrict(session, study, player_ids=people, kind=kind, why=why)
+        if act == "warn":
+            moderation.warn(session, study, player_ids=people, words=note, why=why)
+        else:
+            kind = None if act == "lift" else act
+            moderation.restrict(session, study, player_ids=people, kind=kind, why=why)
     return redirect(request, f"/studio/{study.slug}/moderation")
 
 

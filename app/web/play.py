@@ -2,22 +2,23 @@
 
 from dataclasses import dataclass, field
 from typing import Annotated
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Form, Path, Query, Request
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from app import rules
 from app.concepts.cleaning import MAX_LABEL_CHARACTERS
 from app.infra.errors import InvalidInputError
-from app.models import Player, Round, Study, StudyClass
+from app.models import Note, Player, Round, Study, StudyClass
 from app.services import ledger, moderation, players, rounds, studies
 from app.services.players import Standing
 from app.services.rounds import Outcome
 from app.web.deps import (
     AccountDep,
+    DeviceDep,
     KnownPlayerDep,
     LimitsDep,
     PlayerDep,
@@ -55,7 +56,8 @@ class RoundContext:
 
     part: the template of the part, for the page that includes it. n_lit: steps of the reveal
     ladder that are lit, 1 to 6. taboo: words that earn nothing here. daily: of today's challenge.
-    n_news: points that came while the player was away. Nothing here tells the answer.
+    n_news: points that came while the player was away. notes: notes from moderators that the
+    player has not read yet. Nothing here tells the answer.
     """
 
     study: Study
@@ -66,6 +68,7 @@ class RoundContext:
     taboo: list[str]
     daily: bool
     n_news: int
+    notes: list[Note]
     part: str = "play/_round.html"
     chosen_id: int | None = None
     labels: list[str] = field(default_factory=list)
@@ -205,6 +208,7 @@ def _round_context(
         taboo=round_.taboo,
         daily=round_.daily_on is not None,
         n_news=sum(entry.points for entry in ledger.news(session, player.id)),
+        notes=moderation.unread_notes(session, player),
         chosen_id=chosen_id,
         labels=[text for text in labels if text.strip()][: rules.MAX_LABELS_PER_ROUND],
         message=message,
@@ -274,6 +278,7 @@ def guess(
     session: SessionDep,
     player: KnownPlayerDep,
     is_burst: IsBurstDep,
+    device: DeviceDep,
     round_id: UUID,
     class_id: Annotated[int | None, Form()] = None,
     label: LabelForm = [],  # noqa: B006
@@ -292,6 +297,7 @@ def guess(
             labels=label,
             pasted=pasted,
             is_burst=is_burst,
+            device=device,
         )
     except InvalidInputError as error:
         if is_htmx(request):
@@ -346,6 +352,19 @@ def report(
     limits.take("report", str(player.id), n=_REPORTS, window_s=_REPORTS_IN_S)
     moderation.report(session, round_, text=text)
     return redirect(request, f"/rounds/{round_id}?reported=true")
+
+
+@router.post("/play/{slug}/notes/{note_id}/read")
+def acknowledge(
+    request: Request,
+    session: SessionDep,
+    player: KnownPlayerDep,
+    slug: str,
+    note_id: Annotated[int, Path(ge=1, lt=2**63)],
+) -> Response:
+    """The player has read a note from moderators."""
+    moderation.acknowledge(session, player, note_id=note_id)
+    return Response() if is_htmx(request) else redirect(request, f"/play/{quote(slug)}")
 
 
 @router.get("/rounds/{round_id}/picture")

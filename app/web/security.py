@@ -10,14 +10,15 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.infra.errors import AppError, ForbiddenError
+from app.services.honesty import DEVICE_KEPT
 from app.services.signs import Signs
-from app.web.deps import PLAYER_COOKIE, PLAYER_COOKIE_AGE
+from app.web.deps import DEVICE_COOKIE, PLAYER_COOKIE, PLAYER_COOKIE_AGE
 from app.web.errors import error_answer
 
 MAX_BODY_BYTES = 64 * 1024
 """Forms hold a class and five labels, or a page of names."""
 
-_UPLOADS = re.compile(r"/drafts/[0-9a-f-]{36}/(pictures|network-files)")
+_UPLOADS = re.compile(r"(/api/v1)?/drafts/[0-9a-f-]{36}/(pictures|network-files)")
 """Addresses that take files. `web.uploads` reads those bit by bit, within limits of its own."""
 
 _CONTENT_SECURITY_POLICY = "; ".join(
@@ -137,30 +138,40 @@ class LimitBody:
         await self.app(scope, receive_body, send)
 
 
-class PlayerCookie:
-    """Gives a guest made during the request their cookie, if the request went well."""
+class NewCookies:
+    """Gives a guest, or a browser, that is new with this request its cookie, if all went well."""
 
     def __init__(self, app: ASGIApp, *, secure: bool) -> None:
         self.app = app
         self.secure = secure
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_cookie(message: Message) -> None:
-            token = scope.get("state", {}).get("new_player_token")
-            if message["type"] == "http.response.start" and token and message["status"] < 400:
-                carrier = Response()
-                carrier.set_cookie(
-                    PLAYER_COOKIE,
-                    token,
-                    max_age=int(PLAYER_COOKIE_AGE.total_seconds()),
-                    httponly=True,
-                    samesite="lax",
-                    secure=self.secure,
-                )
-                MutableHeaders(scope=message).append("set-cookie", carrier.headers["set-cookie"])
+        async def send_with_cookies(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] < 400:
+                state = scope.get("state", {})
+                for cookie, key, age in _NEW_COOKIES:
+                    if token := state.get(key):
+                        carrier = Response()
+                        carrier.set_cookie(
+                            cookie,
+                            token,
+                            max_age=int(age.total_seconds()),
+                            httponly=True,
+                            samesite="lax",
+                            secure=self.secure,
+                        )
+                        header = carrier.headers["set-cookie"]
+                        MutableHeaders(scope=message).append("set-cookie", header)
             await send(message)
 
-        await self.app(scope, receive, send_with_cookie)
+        await self.app(scope, receive, send_with_cookies)
+
+
+_NEW_COOKIES = (
+    (PLAYER_COOKIE, "new_player_token", PLAYER_COOKIE_AGE),
+    (DEVICE_COOKIE, "new_device_token", DEVICE_KEPT),
+)
+"""Each cookie, where a request keeps its text, and how long browsers keep it."""
 
 
 _ANSWERS = re.compile(r"/rounds/[^/]+/(guess|resign)")

@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from starlette.responses import Response, StreamingResponse
 
-from app.infra.errors import InvalidInputError, NotFoundError
+from app.infra.errors import InvalidInputError
 from app.models import Concept, Image, Label, Player, Round, Study, StudyClass, StudyDraft
 from app.services import access, drafts, labels, studies
 from app.services.access import Level
@@ -263,11 +263,8 @@ def make_concepts(request: Request, session: SessionDep, study: ModeratedStudyDe
 @router.get("/images/{image_id}/view.jpg", dependencies=[ImageReaderDep])
 def view(session: SessionDep, storage: StorageDep, image_id: UUID) -> Response:
     """The part of a picture that the network saw."""
-    key = session.scalar(select(Image.view_key).where(Image.id == image_id))
-    if key is None:
-        raise NotFoundError("There is no such picture, or it is not computed yet.")
     return Response(
-        storage.get(key),
+        storage.get(studies.view_key(session, image_id)),
         media_type="image/jpeg",
         headers={"Cache-Control": "private, max-age=31536000, immutable"},
     )

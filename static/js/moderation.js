@@ -1,4 +1,4 @@
-// The moderation queue by keyboard: J and K go, X ticks, H hides, D dismisses, U takes back.
+// The moderation queue by keyboard: J and K go, X ticks, H hides, D dismisses, W warns, U takes back.
 // Single keys can be switched off (WCAG 2.1.4), as in the game.
 
 const STORED = "layerplay-keys";
@@ -37,6 +37,7 @@ const KEYS = {
   x: tick,
   h: () => press("[data-hide]"),
   d: () => press("[data-dismiss]"),
+  w: () => press("[data-warn]"),
   u: () => document.querySelector("[data-undo]")?.click(),
 };
 

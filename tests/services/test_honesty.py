@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app import rules
 from app.infra.storage import Storage
-from app.models import ClusterMap, Flag, Label, Player, PointsEntry, Round
+from app.models import ClusterMap, Flag, Label, Player, PlayerDevice, PointsEntry, Round
 from app.services import honesty, players, rounds
 from tests import factories
 from tests.services.conftest import Game
@@ -135,7 +135,66 @@ class TestFlags:
     ) -> None:
         answer(session, player, game, "asdfgh", "fur", pasted=["fur"])
         answer(session, player, game, "asdfgh", "ears")
-        assert flags(session) == ["dishonest labels"]
+        assert flags(session) == ["dishonest labels", "pasted"]
+
+    def test_a_rude_word_is_marked_however_it_is_spelled(
+        self, session: Session, player: Player, game: Game
+    ) -> None:
+        answer(session, player, game, "soft fur", "sh1t")
+        (found,) = session.scalars(select(Flag)).all()
+        assert (found.reason, found.detail) == ("profanity", "sh1t")
+
+    @pytest.mark.parametrize(("n_named", "marked"), [(0, True), (1, True), (2, False)])
+    def test_practice_is_looked_at_every_eighth_time(
+        self,
+        session: Session,
+        storage: Storage,
+        player: Player,
+        game: Game,
+        n_named: int,
+        marked: bool,
+    ) -> None:
+        ramp = factories.spot_map()
+        maps = {"block1": [(9.0, ramp)] * rules.PRACTICE_JUDGED_OF}
+        image = factories.make_image(session, storage, game.study, class_name="cat", maps=maps)
+        for number, cluster_map in enumerate(factories.maps_of(session, image)):
+            round_ = Round(
+                study_id=game.study.id,
+                cluster_map_id=cluster_map.id,
+                player=player,
+                status="lost",
+                guessed_class_id=game.cat.id,
+                practice=True,
+                named_known=number < n_named,
+                finished_at=datetime.now(UTC),
+            )
+            session.add(round_)
+            session.flush()
+            honesty.flag_practice(session, round_)
+        assert flags(session) == ["practice failures"] * marked
+
+    def test_a_browser_with_very_many_accounts_is_marked(
+        self, session: Session, game: Game
+    ) -> None:
+        n_accounts = rules.DEVICE_MAX_ACCOUNTS + 1
+        for _ in range(n_accounts):
+            player = factories.make_account(session).player
+            round_ = rounds.deal(session, player=player, study=game.study)
+            assert round_ is not None
+            rounds.guess(
+                session,
+                round_id=round_.id,
+                player=player,
+                class_id=game.cat.id,
+                labels=[],
+                device="a digest",
+            )
+        (found,) = session.scalars(select(Flag)).all()
+        assert (found.reason, found.detail) == ("many accounts", "4 accounts in one browser")
+        long_ago = datetime.now(UTC).date() - honesty.DEVICE_KEPT - timedelta(days=1)
+        session.execute(update(PlayerDevice).values(seen_on=long_ago))
+        honesty.forget_devices(session)
+        assert session.scalars(select(PlayerDevice)).all() == []
 
     def test_simulated_players_are_not_marked(self, session: Session, game: Game) -> None:
         answer(session, players.create_simulated(session), game, "asdfgh", seconds=0)

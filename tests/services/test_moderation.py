@@ -266,3 +266,33 @@ class TestReports:
     ) -> None:
         with pytest.raises(NotFoundError):
             moderation.report(session, round_of(session, eve), text=text)
+
+
+class TestWarning:
+    def test_a_note_is_read_once_and_settles_what_was_open(
+        self, session: Session, game: Game, ada: Player, eve: Player
+    ) -> None:
+        moderation.warn(session, game.study, player_ids=[ada.id], words="Please  look.", why="x")
+        (note,) = moderation.unread_notes(session, ada)
+        assert note.words == "Please look."
+        assert moderation.unread_notes(session, eve) == []
+        open_flags = select(Flag).where(Flag.player_id == ada.id, Flag.settled_at.is_(None))
+        assert session.scalars(open_flags).all() == []
+        moderation.acknowledge(session, eve, note_id=note.id)  # it is not hers
+        for _ in range(2):
+            moderation.acknowledge(session, ada, note_id=note.id)
+        assert moderation.unread_notes(session, ada) == []
+        assert audit.last_recorded(session).act == "player.warned"
+
+    def test_taken_back_it_is_shown_no_more(
+        self, session: Session, game: Game, ada: Player
+    ) -> None:
+        moderation.warn(session, game.study, player_ids=[ada.id])
+        assert moderation.unread_notes(session, ada)[0].words == moderation.USUAL_NOTE
+        moderation.undo(session, game.study, entry_id=last_id(session, game))
+        assert moderation.unread_notes(session, ada) == []
+        assert moderation.n_waiting(session, game.study) == 1
+
+    def test_too_long_a_note_is_refused(self, session: Session, game: Game, ada: Player) -> None:
+        with pytest.raises(InvalidInputError):
+            moderation.warn(session, game.study, player_ids=[ada.id], words="x" * 501)

@@ -17,7 +17,8 @@ from starlette.testclient import TestClient
 
 from app.infra.storage import Storage
 from app.models import Account, Concept, Image, Study
-from app.services import access, accounts, drafts, rounds, sharing
+from app.services import access, accounts, drafts, rounds, sharing, tokens
+from app.services.tokens import Scope
 from app.web import studies
 from app.web.templating import STATIC_FOLDERS
 from tests.factories import make_account, make_image, make_study, maps_of
@@ -55,6 +56,7 @@ TABLE = {
     "POST /rounds/{round_id}/guess": OWN_ROUND,
     "POST /rounds/{round_id}/resign": OWN_ROUND,
     "POST /rounds/{round_id}/report": "0000000",  # nobody has typed the word in the table
+    "POST /play/{slug}/notes/{note_id}/read": "0++++++",  # it comes after a first round
     "GET /rounds/{round_id}/picture": OWN_ROUND,
     "GET /rounds/{round_id}/answer.jpg": OWN_ROUND,
     "GET /play/{slug}/daily": EVERYBODY,
@@ -66,7 +68,7 @@ TABLE = {
     "GET /docs/api": EVERYBODY,
     "GET /api/v1/openapi.json": EVERYBODY,
     "POST /api/v1/players": EVERYBODY,
-    "GET /api/v1/studies": EVERYBODY,
+    "GET /api/v1/games": EVERYBODY,
     "POST /api/v1/rounds": PLAYED,
     "GET /api/v1/rounds/{round_id}": OWN_ROUND_BY_API,
     "POST /api/v1/rounds/{round_id}/reveal": OWN_ROUND_BY_API,
@@ -77,6 +79,47 @@ TABLE = {
     "GET /api/v1/me": PLAYED,
     "GET /api/v1/me/points": PLAYED,
     "GET /api/v1/boards/{period}": PLAYED,
+    "GET /api/v1/studies": PLAYED,
+    "GET /api/v1/studies/{slug}": VIEW,
+    "PUT /api/v1/studies/{slug}/status": OWN,
+    "PUT /api/v1/studies/{slug}/visibility": OWN,
+    "PUT /api/v1/studies/{slug}/computing": OWN,
+    "GET /api/v1/studies/{slug}/images": VIEW,
+    "GET /api/v1/images/{image_id}": VIEW,
+    "GET /api/v1/images/{image_id}/view.jpg": VIEW,
+    "GET /api/v1/networks": MAKER,
+    "POST /api/v1/drafts": MAKER,
+    "GET /api/v1/drafts/{draft_id}": OWN_DRAFT,
+    "DELETE /api/v1/drafts/{draft_id}": OWN_DRAFT,
+    "PUT /api/v1/drafts/{draft_id}/layers": OWN_DRAFT,
+    "PUT /api/v1/drafts/{draft_id}/game": OWN_DRAFT,
+    "POST /api/v1/drafts/{draft_id}/pictures": OWN_DRAFT,
+    "POST /api/v1/drafts/{draft_id}/finish": OWN_DRAFT,
+    "GET /api/v1/images/{image_id}/explanation": VIEW,
+    "GET /api/v1/studies/{slug}/classes/{class_id}/explanation": VIEW,
+    "GET /api/v1/studies/{slug}/classes/{class_id}/concepts": VIEW,
+    "POST /api/v1/studies/{slug}/classes/{class_id}/concepts/{concept_id}/merge": MODERATE,
+    "POST /api/v1/studies/{slug}/classes/{class_id}/concepts/{concept_id}/split": MODERATE,
+    "PUT /api/v1/studies/{slug}/classes/{class_id}/concepts/{concept_id}/name": MODERATE,
+    "POST /api/v1/studies/{slug}/classes/{class_id}/concepts/{concept_id}/junk": MODERATE,
+    "PUT /api/v1/studies/{slug}/classes/{class_id}/concepts/{concept_id}/part": MODERATE,
+    "GET /api/v1/studies/{slug}/moderation/cases": MODERATE,
+    "POST /api/v1/studies/{slug}/moderation/hide": MODERATE,
+    "POST /api/v1/studies/{slug}/moderation/restore": MODERATE,
+    "POST /api/v1/studies/{slug}/moderation/dismiss": MODERATE,
+    "POST /api/v1/studies/{slug}/moderation/restrict": MODERATE,
+    "POST /api/v1/studies/{slug}/moderation/warn": MODERATE,
+    "GET /api/v1/studies/{slug}/moderation/acts": MODERATE,
+    "POST /api/v1/studies/{slug}/moderation/acts/{act_id}/undo": MODERATE,
+    "POST /api/v1/studies/{slug}/exports": OWN,
+    "GET /api/v1/studies/{slug}/exports": OWN,
+    "GET /api/v1/studies/{slug}/exports/{export_id}": OWN_FILE,
+    "POST /api/v1/studies/{slug}/exports/{export_id}/cancel": OWN_FILE,
+    "GET /api/v1/studies/{slug}/exports/{export_id}/file": OWN_FILE,
+    "POST /api/v1/studies/{slug}/snapshots": OWN,
+    "GET /api/v1/studies/{slug}/snapshots": OWN,
+    "GET /api/v1/studies/{slug}/snapshots/{number}": OWN_FILE,
+    "GET /api/v1/studies/{slug}/snapshots/{number}/file": OWN_FILE,
     "GET /studio": STUDIO,
     "GET /studio/{slug}": VIEW,
     "GET /studio/{slug}/progress": VIEW,
@@ -164,6 +207,9 @@ TABLE = {
     "POST /account/password": SIGNED_IN,
     "POST /account/sign-ins/{sign_in_id}/end": SIGNED_IN,
     "POST /account/sign-out-everywhere": SIGNED_IN,
+    "GET /account/tokens": SIGNED_IN,
+    "POST /account/tokens": SIGNED_IN,
+    "POST /account/tokens/{token_id}/revoke": "s000000",  # of which nobody has one
     "GET /account/erase": SIGNED_IN,
     "POST /account/erase": SIGNED_IN,
     "GET /admin/health": ADMIN,
@@ -178,6 +224,72 @@ TABLE = {
     "GET /readyz": EVERYBODY,
     "GET /metrics": "0000000",  # for programs that know the token of the settings
 }
+
+# What a token needs to be for, beside what the account may do.
+SCOPES: dict[Scope, tuple[str, ...]] = {
+    "play": (
+        "POST /api/v1/rounds",
+        "GET /api/v1/rounds/{round_id}",
+        "POST /api/v1/rounds/{round_id}/reveal",
+        "POST /api/v1/rounds/{round_id}/guess",
+        "POST /api/v1/rounds/{round_id}/resign",
+        "GET /api/v1/rounds/{round_id}/picture",
+        "GET /api/v1/rounds/{round_id}/answer.jpg",
+        "GET /api/v1/me",
+        "GET /api/v1/me/points",
+        "GET /api/v1/boards/{period}",
+    ),
+    "read": (
+        "GET /api/v1/studies",
+        "GET /api/v1/studies/{slug}",
+        "GET /api/v1/studies/{slug}/images",
+        "GET /api/v1/images/{image_id}",
+        "GET /api/v1/images/{image_id}/view.jpg",
+        "GET /api/v1/images/{image_id}/explanation",
+        "GET /api/v1/studies/{slug}/classes/{class_id}/explanation",
+        "GET /api/v1/studies/{slug}/classes/{class_id}/concepts",
+    ),
+    "moderate": (
+        "POST /api/v1/studies/{slug}/classes/{class_id}/concepts/{concept_id}/merge",
+        "POST /api/v1/studies/{slug}/classes/{class_id}/concepts/{concept_id}/split",
+        "PUT /api/v1/studies/{slug}/classes/{class_id}/concepts/{concept_id}/name",
+        "POST /api/v1/studies/{slug}/classes/{class_id}/concepts/{concept_id}/junk",
+        "PUT /api/v1/studies/{slug}/classes/{class_id}/concepts/{concept_id}/part",
+        "GET /api/v1/studies/{slug}/moderation/cases",
+        "POST /api/v1/studies/{slug}/moderation/hide",
+        "POST /api/v1/studies/{slug}/moderation/restore",
+        "POST /api/v1/studies/{slug}/moderation/dismiss",
+        "POST /api/v1/studies/{slug}/moderation/restrict",
+        "POST /api/v1/studies/{slug}/moderation/warn",
+        "GET /api/v1/studies/{slug}/moderation/acts",
+        "POST /api/v1/studies/{slug}/moderation/acts/{act_id}/undo",
+    ),
+    "manage": (
+        "PUT /api/v1/studies/{slug}/status",
+        "PUT /api/v1/studies/{slug}/visibility",
+        "PUT /api/v1/studies/{slug}/computing",
+        "GET /api/v1/networks",
+        "POST /api/v1/drafts",
+        "GET /api/v1/drafts/{draft_id}",
+        "DELETE /api/v1/drafts/{draft_id}",
+        "PUT /api/v1/drafts/{draft_id}/layers",
+        "PUT /api/v1/drafts/{draft_id}/game",
+        "POST /api/v1/drafts/{draft_id}/pictures",
+        "POST /api/v1/drafts/{draft_id}/finish",
+    ),
+    "export": (
+        "POST /api/v1/studies/{slug}/exports",
+        "GET /api/v1/studies/{slug}/exports",
+        "GET /api/v1/studies/{slug}/exports/{export_id}",
+        "POST /api/v1/studies/{slug}/exports/{export_id}/cancel",
+        "GET /api/v1/studies/{slug}/exports/{export_id}/file",
+        "POST /api/v1/studies/{slug}/snapshots",
+        "GET /api/v1/studies/{slug}/snapshots",
+        "GET /api/v1/studies/{slug}/snapshots/{number}",
+        "GET /api/v1/studies/{slug}/snapshots/{number}/file",
+    ),
+}
+WITHOUT_TOKEN = {"POST /api/v1/players", "GET /api/v1/games", "GET /api/v1/openapi.json"}
 
 # What a form must hold to be understood; the rest may be wrong, since getting in is what counts.
 FORMS = {
@@ -281,6 +393,9 @@ def ask(session: Session, client: TestClient, site: Site, route: str) -> Respons
         reveal_index=0,
         account_id=site.bystander.id,
         sign_in_id=uuid4(),
+        token_id=uuid4(),
+        act_id=1,
+        note_id=1,
         token=site.study.invite_token if "join" in path else token,
         draft_id=draft.id,
         export_id=uuid4(),
@@ -328,6 +443,33 @@ def test_who_is_let_in(
             sign_in(session, client, account)
         found += letter(ask(session, client, site, route))
     assert dict(zip(ROLES, found, strict=True)) == dict(zip(ROLES, TABLE[route], strict=True))
+
+
+def test_every_call_of_the_api_has_its_scope() -> None:
+    scoped = [route for routes in SCOPES.values() for route in routes]
+    calls = {route for route in TABLE if " /api/v1/" in route}
+    assert sorted(scoped) == sorted(calls - WITHOUT_TOKEN)
+
+
+@pytest.mark.parametrize(
+    ("scope", "route"), [(scope, route) for scope, routes in SCOPES.items() for route in routes]
+)
+def test_a_token_needs_the_scope_and_its_owner_the_role(
+    session: Session, client: TestClient, site: Site, scope: Scope, route: str
+) -> None:
+    def ask_with(account: Account | None, scopes: set[Scope]) -> str:
+        assert account is not None
+        _, text = tokens.create(session, account, name="a program", scopes=scopes, days=1)
+        client.headers["Authorization"] = f"Bearer {text}"
+        return letter(ask(session, client, site, route))
+
+    # With the scope alone, a token may what its owner may in a browser.
+    found = "".join(ask_with(site.people[role], {scope}) for role in ROLES[1:])
+    assert dict(zip(ROLES[1:], found, strict=True)) == dict(
+        zip(ROLES[1:], TABLE[route][1:], strict=True)
+    )
+    # With every other, not even an admin's may.
+    assert ask_with(site.people["admin"], set(tokens.SCOPES) - {scope}) == "-"
 
 
 def test_who_is_refused_changes_nothing(session: Session, client: TestClient, site: Site) -> None:

@@ -8,8 +8,19 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.infra.storage import Storage
-from app.models import Concept, Flag, Image, Label, Player, Restriction, Round, Study, StudyClass
-from app.services import honesty, rounds
+from app.models import (
+    Concept,
+    Flag,
+    Image,
+    Label,
+    Note,
+    Player,
+    Restriction,
+    Round,
+    Study,
+    StudyClass,
+)
+from app.services import honesty, moderation, rounds
 from app.web.deps import PLAYER_COOKIE
 from tests.factories import make_account, make_player
 from tests.web.conftest import sign_in
@@ -223,3 +234,27 @@ def test_the_guest_cookie_is_what_players_report_by(client: TestClient, flagged:
     client.cookies.delete(PLAYER_COOKIE)
     sent = client.post(f"/rounds/{flagged.id}/report", data={"text": "damn"})
     assert sent.status_code == 404
+
+
+def test_a_note_is_shown_with_the_next_round_until_it_is_read(
+    session: Session, client: TestClient, player: Player, study: Study, image: Image
+) -> None:
+    answer(session, player, study, "damn")
+    moderation.warn(session, study, player_ids=[player.id], words="Please look.")
+    session.commit()
+    page = client.get(f"/play/{study.slug}")
+    assert "Please look." in page.text
+    address = re.search(r'action="(/play/[^"]+/read)"', page.text)
+    assert address is not None
+    assert client.post(address[1]).headers["location"] == f"/play/{study.slug}"
+    assert "Please look." not in client.get(f"/play/{study.slug}").text
+
+
+def test_players_are_warned_from_the_queue(
+    session: Session, moderator: TestClient, study: Study, flagged: Round
+) -> None:
+    address = f"/studio/{study.slug}/moderation"
+    moderator.post(address, data={"act": "warn", "round_id": str(flagged.id), "note": "Look!"})
+    assert session.scalars(select(Note.words)).all() == ["Look!"]
+    undo_last(moderator, study)
+    assert session.scalars(select(Note.words)).all() == []

@@ -1,12 +1,14 @@
-"""What the API takes and gives, with an example of each."""
+"""What all shapes of the API have in common: what it takes and gives, each with an example."""
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Annotated, Literal
-from uuid import UUID
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
+from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-_ROUND = "7f0c2a52-6a31-4a3e-9a0c-3f8f5a0f2b11"
+from app.models import AuditEntry
+from app.services import audit
 
 
 class Shape(BaseModel):
@@ -15,14 +17,41 @@ class Shape(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-def _example(**values: JsonValue) -> ConfigDict:
-    return ConfigDict(extra="forbid", json_schema_extra={"examples": [values]})
+def example(values: dict[str, JsonValue] | None = None, /, **more: JsonValue) -> ConfigDict:
+    """The configuration of a shape with an example of it. values: fields named like keywords."""
+    return ConfigDict(extra="forbid", json_schema_extra={"examples": [{**(values or {}), **more}]})
+
+
+def examples(shape: type[BaseModel]) -> list[JsonValue]:
+    """What a shape may look like."""
+    extra = shape.model_config.get("json_schema_extra")
+    found = extra.get("examples") if isinstance(extra, dict) else None
+    assert isinstance(found, list), f"{shape.__name__} has no example"
+    return found
+
+
+def all_shapes(shape: type[Shape]) -> Iterator[type[Shape]]:
+    """The shapes made from one, and from those."""
+    for one in shape.__subclasses__():
+        yield one
+        yield from all_shapes(one)
+
+
+Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+"""Text as the database can hold it."""
+
+RowNumber = Annotated[int, Field(ge=1, lt=2**63)]
+RowPath = Annotated[int, Path(ge=1, lt=2**63)]
+
+Players = Literal["people", "simulated"]
+
+Why = Annotated[Text, Field(max_length=500, description="For the log: why it was done.")]
 
 
 class Problem(BaseModel):
     """An error (RFC 9457). `detail` is a sentence for people."""
 
-    model_config = _example(
+    model_config = example(
         type="about:blank",
         title="Conflict",
         status=409,
@@ -35,184 +64,53 @@ class Problem(BaseModel):
     detail: str
 
 
-class NewPlayer(Shape):
-    """A guest. The token is shown this once; whoever has it plays as this guest."""
-
-    model_config = _example(token="Q2hhbmdlIG1lLCBJIGFtIGFuIGV4YW1wbGU", name="Amber Heron 27")
-
-    token: str
-    name: str
+Item = TypeVar("Item")
 
 
-class StudyOut(Shape):
-    """A study whose game is open."""
+class Page(Shape, Generic[Item]):
+    """Some of a list. next: what to send as `cursor` for those that follow, null at the end."""
 
-    model_config = _example(slug="picture-book", name="Picture book", network="picturebook")
-
-    slug: str
-    name: str
-    network: str
+    items: Sequence[Item]
+    next: str | None
 
 
-class Deal(Shape):
-    """Which study to play, and whether its challenge of today."""
+class ActOut(Shape):
+    """What was done, as the log has it. While it is the last act it can be taken back by its id."""
 
-    model_config = _example(study="picture-book", daily=False)
-
-    study: str
-    daily: bool = False
-
-
-class Reveal(Shape):
-    """The reveal index that was seen when asking for more: asked twice, it moves one step."""
-
-    model_config = _example(from_index=0)
-
-    from_index: int = Field(ge=0, le=5)
-
-
-class Guess(Shape):
-    """The answer, and up to five words for what was seen. Sent again, the first one stands."""
-
-    model_config = _example(class_id=3, labels=["sail", "mast"])
-
-    class_id: int
-    labels: list[str] = []
-
-
-class Choice(Shape):
-    """One of the answers."""
-
-    model_config = _example(id=3, name="sailboat")
+    model_config = example(
+        id=512,
+        act="label.hide",
+        words="hid",
+        subject="“asdf”",
+        actor="anna",
+        at="2026-11-26T17:40:00Z",
+        why="no word",
+    )
 
     id: int
-    name: str
+    act: str
+    words: str
+    subject: str
+    actor: str
+    at: datetime
+    why: str | None
+
+    @classmethod
+    def of(cls, entry: AuditEntry) -> "ActOut":
+        return cls(
+            id=entry.id,
+            act=entry.act,
+            words=audit.ACTS[entry.act],
+            subject=entry.subject_name,
+            actor=entry.actor,
+            at=entry.at,
+            why=entry.why,
+        )
 
 
-class Points(Shape):
-    """A line of the points ledger: why, and of what it speaks (a label, a badge, a day)."""
-
-    model_config = _example(reason="agreement", points=2, detail="sail")
-
-    reason: str
-    points: int
-    detail: str
-
-
-class LabelOut(Shape):
-    """A label as it was typed. remark: why it can earn nothing, else null."""
-
-    model_config = _example(text="sailboat", remark="class name")
-
-    text: str
-    remark: str | None
-
-
-class OtherLabel(Shape):
-    """What others typed for the same map, and how many of them."""
-
-    model_config = _example(text="white sail", n_players=2)
-
-    text: str
-    n_players: int
-
-
-class OutcomeOut(Shape):
-    """The answer to a finished round. practice_region: what a practice round was about. is_spare:
-    the map had all the rounds wanted, so that this one counts in no result."""
-
-    true_class: str
-    guessed_class: str | None
-    network_said: str
-    probability: Annotated[float, Field(ge=0, le=1)]
-    layer: str
-    points: list[Points]
-    labels: list[LabelOut]
-    labels_of_others: list[OtherLabel]
-    practice_region: str | None
-    is_spare: bool
-    answer_url: str
-
-
-class RoundOut(Shape):
-    """A round. While it is open, nothing in it tells the answer; outcome is null."""
-
-    model_config = _example(
-        id=_ROUND,
-        study="picture-book",
-        status="open",
-        reveal_index=0,
-        lit_percent=2.0,
-        points_for_right=10,
-        choices=[{"id": 3, "name": "sailboat"}, {"id": 4, "name": "windmill"}],
-        taboo=[],
-        picture_url=f"/api/v1/rounds/{_ROUND}/picture?step=0",
-    )
-
-    id: UUID
-    study: str
-    status: Literal["open", "won", "lost", "resigned"]
-    reveal_index: int
-    lit_percent: float
-    points_for_right: int
-    choices: list[Choice]
-    taboo: list[str]
-    picture_url: str
-    outcome: OutcomeOut | None = None
-
-
-class Me(Shape):
-    """Who is asking, and what they have earned. n_news: points that came while they were away."""
-
-    model_config = _example(
-        name="Amber Heron 27",
-        points=128,
-        level=3,
-        next_level_at=240,
-        n_rounds=19,
-        n_right=11,
-        streak_days=2,
-        badges=["rounds-10"],
-        n_news=4,
-    )
-
-    name: str
-    points: int
-    level: int
-    next_level_at: int
-    n_rounds: int
-    n_right: int
-    streak_days: int
-    badges: list[str]
-    n_news: int
-
-
-class Entry(Shape):
-    """A line of one's own ledger, newest first in the list."""
-
-    reason: str
-    points: int
-    detail: str
-    class_name: str
-    round_id: UUID
-    created_at: datetime
-
-
-class PlaceOut(Shape):
-    """A place on a board. Players with as many points share a rank."""
-
-    model_config = _example(rank=1, name="Amber Heron 27", points=128, is_you=True)
-
-    rank: int
-    name: str
-    points: int
-    is_you: bool
-
-
-class BoardOut(Shape):
-    """A board: the first fifty, one's own place, and those next to it if it is further down."""
-
-    n_players: int
-    top: list[PlaceOut]
-    own: PlaceOut | None
-    around: list[PlaceOut]
+JPEG: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/jpeg": {}}, "description": "A JPEG."}
+}
+FILE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/octet-stream": {}}, "description": "The file."}
+}

@@ -1,69 +1,52 @@
-"""The routes of `/api/v1`, their description as OpenAPI, and a page that shows it."""
+"""The game: the rounds, rules and points of the pages, for programs."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Request
-from fastapi.openapi.utils import get_openapi
+from fastapi import APIRouter
 from sqlalchemy.orm import Session
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from app import rules
 from app.models import Round, StudyClass
 from app.services import boards, ledger, names, players, rounds, studies
 from app.services.boards import Period, Place
-from app.web.api import shapes
-from app.web.deps import AccountDep, ApiPlayerDep, SessionDep, StorageDep
+from app.web.api import game_shapes as shapes
+from app.web.api.callers import PlayerAccountDep, PlayerDep
+from app.web.api.shapes import JPEG
+from app.web.deps import SessionDep, StorageDep
 from app.web.pacing import IsBurstDep
-from app.web.templating import render
 
-PREFIX = "/api/v1"
-N_HISTORY = 100
+router = APIRouter(tags=["game"])
 
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {
-        "model": shapes.Problem,
-        "description": words,
-        "content": {"application/problem+json": {}},
-    }
-    for status, words in {
-        401: "No token, or none that is known.",
-        404: "There is no such thing, or it is somebody else’s.",
-        409: "Not in the present state.",
-        422: "What was sent cannot be used.",
-        429: "Too many rounds from one address.",
-    }.items()
-}
-
-_game = APIRouter(prefix=PREFIX, responses=_PROBLEMS, default_response_class=JSONResponse)
+N_HISTORY: Final = 100
 
 
-@_game.post("/players", status_code=201, summary="Become a guest")
+@router.post("/players", status_code=201, summary="Become a guest")
 def create_player(session: SessionDep) -> shapes.NewPlayer:
     """Makes a guest and its token, which later calls send along."""
     player, token = players.create_guest(session)
     return shapes.NewPlayer(token=token, name=names.public_name(session, player.id))
 
 
-@_game.get("/studies", summary="Which games are open")
-def list_studies(session: SessionDep) -> list[shapes.StudyOut]:
+@router.get("/games", summary="Which games are open")
+def list_games(session: SessionDep) -> list[shapes.GameOut]:
     """The studies whose game is open to everybody, newest first."""
     return [
-        shapes.StudyOut(slug=study.slug, name=study.name, network=study.network.name)
+        shapes.GameOut(slug=study.slug, name=study.name, network=study.network.name)
         for study in studies.list_open(session)
     ]
 
 
-@_game.post(
+@router.post(
     "/rounds",
     summary="Deal a round",
     responses={204: {"description": "The player has seen all there is."}},
     response_model=shapes.RoundOut,
 )
-def deal(session: SessionDep, player: ApiPlayerDep, account: AccountDep, asked: shapes.Deal) -> Any:
+def deal(
+    session: SessionDep, player: PlayerDep, account: PlayerAccountDep, asked: shapes.Deal
+) -> Any:
     """The player's open round in a study, or a new one. Asked twice, it is the same round."""
     study = studies.enter(session, asked.study, player=player, account=account)
     round_ = rounds.deal(session, player=player, study=study, daily=asked.daily)
@@ -72,25 +55,25 @@ def deal(session: SessionDep, player: ApiPlayerDep, account: AccountDep, asked: 
     return _round(session, rounds.get_round(session, round_id=round_.id, player=player))
 
 
-@_game.get("/rounds/{round_id}", summary="Look at a round")
-def show(session: SessionDep, player: ApiPlayerDep, round_id: UUID) -> shapes.RoundOut:
+@router.get("/rounds/{round_id}", summary="Look at a round")
+def show(session: SessionDep, player: PlayerDep, round_id: UUID) -> shapes.RoundOut:
     """A round of the player, with its outcome once it is finished."""
     return _round(session, rounds.get_round(session, round_id=round_id, player=player))
 
 
-@_game.post("/rounds/{round_id}/reveal", summary="Show more")
+@router.post("/rounds/{round_id}/reveal", summary="Show more")
 def reveal(
-    session: SessionDep, player: ApiPlayerDep, round_id: UUID, asked: shapes.Reveal
+    session: SessionDep, player: PlayerDep, round_id: UUID, asked: shapes.Reveal
 ) -> shapes.RoundOut:
     """Lights the next step of the picture. A right guess then earns less."""
     round_ = rounds.reveal(session, round_id=round_id, player=player, from_index=asked.from_index)
     return _round(session, round_)
 
 
-@_game.post("/rounds/{round_id}/guess", summary="Guess, and say what you saw")
+@router.post("/rounds/{round_id}/guess", summary="Guess, and say what you saw")
 def guess(
     session: SessionDep,
-    player: ApiPlayerDep,
+    player: PlayerDep,
     is_burst: IsBurstDep,
     round_id: UUID,
     asked: shapes.Guess,
@@ -107,25 +90,20 @@ def guess(
     return _round(session, round_)
 
 
-@_game.post("/rounds/{round_id}/resign", summary="Give up")
-def resign(session: SessionDep, player: ApiPlayerDep, round_id: UUID) -> shapes.RoundOut:
+@router.post("/rounds/{round_id}/resign", summary="Give up")
+def resign(session: SessionDep, player: PlayerDep, round_id: UUID) -> shapes.RoundOut:
     """Ends a round without a guess. On a finished one it changes nothing."""
     return _round(session, rounds.resign(session, round_id=round_id, player=player))
 
 
-_JPEG: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"image/jpeg": {}}, "description": "A JPEG, 512 pixels square."}
-}
-
-
-@_game.get(
+@router.get(
     "/rounds/{round_id}/picture",
     summary="The lit picture",
-    responses=_JPEG,
+    responses=JPEG,
     response_class=Response,
 )
 def picture(
-    session: SessionDep, storage: StorageDep, player: ApiPlayerDep, round_id: UUID, step: int
+    session: SessionDep, storage: StorageDep, player: PlayerDep, round_id: UUID, step: int
 ) -> Response:
     """The picture, black but for what a step (0 to the round's reveal_index) lights."""
     round_ = rounds.get_round(session, round_id=round_id, player=player)
@@ -133,16 +111,16 @@ def picture(
     return Response(content, media_type="image/jpeg")
 
 
-@_game.get(
+@router.get(
     "/rounds/{round_id}/answer.jpg",
     summary="The whole picture",
-    responses=_JPEG,
+    responses=JPEG,
     response_class=Response,
 )
 def answer(
     session: SessionDep,
     storage: StorageDep,
-    player: ApiPlayerDep,
+    player: PlayerDep,
     round_id: UUID,
     heat: bool = False,
 ) -> Response:
@@ -152,8 +130,8 @@ def answer(
     return Response(content, media_type="image/jpeg")
 
 
-@_game.get("/me", summary="My points, level and badges")
-def me(session: SessionDep, player: ApiPlayerDep) -> shapes.Me:
+@router.get("/me", summary="My points, level and badges")
+def me(session: SessionDep, player: PlayerDep) -> shapes.Me:
     """What the player has earned so far."""
     standing = players.standing(session, player)
     return shapes.Me(
@@ -169,8 +147,8 @@ def me(session: SessionDep, player: ApiPlayerDep) -> shapes.Me:
     )
 
 
-@_game.get("/me/points", summary="My points, and why")
-def my_points(session: SessionDep, player: ApiPlayerDep) -> list[shapes.Entry]:
+@router.get("/me/points", summary="My points, and why")
+def my_points(session: SessionDep, player: PlayerDep) -> list[shapes.Entry]:
     """The last hundred lines of the player's ledger, newest first."""
     return [
         shapes.Entry(
@@ -185,11 +163,11 @@ def my_points(session: SessionDep, player: ApiPlayerDep) -> list[shapes.Entry]:
     ]
 
 
-@_game.get("/boards/{period}", summary="A leaderboard")
+@router.get("/boards/{period}", summary="A leaderboard")
 def board(
     session: SessionDep,
-    player: ApiPlayerDep,
-    account: AccountDep,
+    player: PlayerDep,
+    account: PlayerAccountDep,
     period: Period,
     study: str | None = None,
 ) -> shapes.BoardOut:
@@ -228,7 +206,7 @@ def _round(session: Session, round_: Round) -> shapes.RoundOut:
         points_for_right=rules.GUESS_POINTS[round_.reveal_index],
         choices=[_choice(one) for one in study.classes],
         taboo=round_.taboo,
-        picture_url=f"{PREFIX}/rounds/{round_.id}/picture?step={round_.reveal_index}",
+        picture_url=f"/api/v1/rounds/{round_.id}/picture?step={round_.reveal_index}",
         outcome=None if round_.is_open else _outcome(session, round_),
     )
 
@@ -257,64 +235,5 @@ def _outcome(session: Session, round_: Round) -> shapes.OutcomeOut:
         ],
         practice_region=found.practice.region if found.practice else None,
         is_spare=found.is_spare,
-        answer_url=f"{PREFIX}/rounds/{round_.id}/answer.jpg",
-    )
-
-
-@cache
-def description() -> dict[str, Any]:
-    """The API as OpenAPI."""
-    content = get_openapi(
-        title="Layerplay",
-        version="1",
-        summary="Play Deep Reveal from a program.",
-        description="Errors are problem details (RFC 9457): detail is a sentence for people.",
-        routes=_game.routes,
-    )
-    content["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-    for path, operations in content["paths"].items():
-        for operation in operations.values():
-            if path not in (f"{PREFIX}/players", f"{PREFIX}/studies"):
-                operation["security"] = [{"token": []}]
-            for status, response in operation["responses"].items():
-                # FastAPI lists a model as plain JSON; ours is a problem.
-                if status.isdigit() and int(status) >= 400:
-                    problem = {"schema": {"$ref": "#/components/schemas/Problem"}}
-                    response["content"] = {"application/problem+json": problem}
-    return content
-
-
-@dataclass(frozen=True, slots=True)
-class DocsContext:
-    """operations: method, path and what OpenAPI says of it. schemas: by name. example: what a shape
-    looks like as JSON, by name; shapes without one are not in it."""
-
-    operations: list[tuple[str, str, Mapping[str, Any]]]
-    schemas: Mapping[str, Any]
-
-
-router = APIRouter(default_response_class=Response)
-router.include_router(_game)
-
-
-@router.get(f"{PREFIX}/openapi.json", include_in_schema=False)
-def openapi() -> JSONResponse:
-    return JSONResponse(description())
-
-
-@router.get("/docs/api", include_in_schema=False)
-def docs(request: Request) -> Response:
-    """The description as a page, without any script."""
-    content = description()
-    return render(
-        request,
-        "api/docs.html",
-        DocsContext(
-            operations=[
-                (method.upper(), path, operation)
-                for path, operations in content["paths"].items()
-                for method, operation in operations.items()
-            ],
-            schemas=content["components"]["schemas"],
-        ),
+        answer_url=f"/api/v1/rounds/{round_.id}/answer.jpg",
     )
