@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -41,6 +41,7 @@ from app.models import (
     Study,
 )
 from app.models import ConceptScore as ScoreRow
+from app.services.answers import Answers, count_answers
 from app.services.drawing import read_map, read_view, to_jpeg
 
 Merge = Literal["none", "labels", "all"]
@@ -58,7 +59,7 @@ class MapGroup:
     """One cluster map, or several shown as one.
 
     given: in how many rounds each concept was given, by name; explanations stored before this was
-    kept have none.
+    kept have none. answers: whether players find anything to name there.
     """
 
     map_ids: tuple[UUID, ...]
@@ -67,6 +68,7 @@ class MapGroup:
     channels: tuple[int, ...]
     concepts: tuple[tuple[str, float], ...]
     given: Mapping[str, int]
+    answers: Answers
     wins: int
     losses: int
     resignations: int
@@ -76,6 +78,12 @@ class MapGroup:
     def n_guesses(self) -> int:
         """Rounds in which words could be given."""
         return self.wins + self.losses
+
+    @property
+    def best(self) -> str | None:
+        """The concept with the top score; None as well where most players say that there is nothing
+        to name, for what the others named is then a guess."""
+        return self.concepts[0][0] if self.concepts and not self.answers.is_nothing else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +193,7 @@ def _shares(layer: LayerView) -> dict[str, float]:
     for group in layer.groups:
         scores: dict[str | None, float] = defaultdict(float)
         for name, score in group.concepts:
-            agreed = group.given.get(name, 0) >= MIN_AGREED
+            agreed = group.given.get(name, 0) >= MIN_AGREED and not group.answers.is_nothing
             scores[name if agreed else None] += score
         maps.append(PlayedMap(group.map_ids, layer.number, group.weight, scores))
     shares = evidence_shares(maps) if maps else {}
@@ -241,6 +249,7 @@ def _read_group(stored: Mapping[str, Any]) -> MapGroup:
         channels=tuple(stored["channels"]),
         concepts=tuple((name, score) for name, score in stored["concepts"]),
         given=stored.get("given", {}),
+        answers=Answers(stored.get("n_nothing", 0), stored.get("n_named", 0)),
         wins=stored["wins"],
         losses=stored["losses"],
         resignations=stored["resignations"],
@@ -301,6 +310,7 @@ class _Map:
     channels: tuple[int, ...]
     scores: tuple[ConceptScore[str], ...] = ()
     outcomes: tuple[tuple[str, int], ...] = ()
+    answers: Answers = field(default_factory=Answers)
 
 
 def _maps(session: Session, wanted: Any, *, simulated: bool) -> list[_Map]:
@@ -351,14 +361,22 @@ def _maps(session: Session, wanted: Any, *, simulated: bool) -> list[_Map]:
         .order_by(Round.finished_at, Round.id)
     ):
         outcomes[row.cluster_map_id].append((row.status, row.reveal_index))
+    said = count_answers(session, wanted, simulated=simulated)
     return [
-        replace(m, scores=tuple(scores[m.id]), outcomes=tuple(outcomes[m.id]))
+        replace(
+            m,
+            scores=tuple(scores[m.id]),
+            outcomes=tuple(outcomes[m.id]),
+            answers=said.get(m.id, Answers()),
+        )
         for m in found.values()
     ]
 
 
 def _merged_by_label(maps: Sequence[_Map]) -> list[dict[str, Any]]:
-    best: dict[UUID, Collection[str]] = {m.id: best_concepts(m.scores) for m in maps}
+    best: dict[UUID, Collection[str]] = {
+        m.id: () if m.answers.is_nothing else best_concepts(m.scores) for m in maps
+    }
     by_id = {m.id: m for m in maps}
     groups = [_group([by_id[map_id] for map_id in ids]) for ids in connect_maps(best)]
     return sorted(groups, key=lambda group: (-group["weight"], group["map_ids"]))
@@ -389,6 +407,8 @@ def _group(maps: Sequence[_Map]) -> dict[str, Any]:
             )
         ],
         "given": dict(given),
+        "n_nothing": sum(m.answers.n_nothing for m in maps),
+        "n_named": sum(m.answers.n_named for m in maps),
         "wins": record.wins,
         "losses": record.losses,
         "resignations": record.resignations,

@@ -28,6 +28,7 @@ from app.models import (
     Study,
     StudyClass,
 )
+from app.services.answers import Answers, count_answers
 from app.services.explanations import has_labels
 
 MIN_BIAS_SHARE: Final = 5.0
@@ -187,7 +188,7 @@ def _played_maps(
     session: Session, class_ids: Sequence[int], *, simulated: bool
 ) -> dict[int, list[PlayedMap[int]]]:
     """By class, the cluster maps that players of one kind finished rounds on, with the scores of
-    their concepts by id."""
+    their concepts by id; none of those that most players found nothing to name in."""
     n_finished = ClusterMap.simulated_n_finished if simulated else ClusterMap.n_finished
     scores: dict[UUID, dict[int, float]] = defaultdict(dict)
     for map_id, concept_id, score in session.execute(
@@ -196,6 +197,7 @@ def _played_maps(
         .where(Concept.class_id.in_(class_ids), Concept.simulated.is_(simulated))
     ):
         scores[map_id][concept_id] = score
+    said = count_answers(session, Image.class_id.in_(class_ids), simulated=simulated)
     found: dict[int, list[PlayedMap[int]]] = defaultdict(list)
     for row in session.execute(
         select(
@@ -210,8 +212,11 @@ def _played_maps(
         .where(Image.class_id.in_(class_ids), Image.status == "done", n_finished > 0)
         .order_by(ClusterMap.image_id, Layer.position, ClusterMap.rank)
     ):
+        is_nothing = said.get(row.id, Answers()).is_nothing
         found[row.class_id].append(
-            PlayedMap(row.image_id, row.position + 1, row.weight, scores[row.id])
+            PlayedMap(
+                row.image_id, row.position + 1, row.weight, {} if is_nothing else scores[row.id]
+            )
         )
     return found
 

@@ -103,13 +103,15 @@ def data_csv(
     rows: list[list[Any]] = [
         [
             *("layer", "layer_name", "map", "weight_percent", "feature_maps"),
-            *("wins", "losses", "resignations", "concept", "score", "rounds_given"),
+            *("wins", "losses", "resignations", "nothing_nameable", "named"),
+            *("concept", "score", "rounds_given"),
         ]
     ]
     for layer in page.layers:
         for number, group in enumerate(layer.groups, start=1):
             head = [layer.number, layer.name, number, group.weight, group.n_feature_maps]
             record = [group.wins, group.losses, group.resignations]
+            record += [group.answers.n_nothing, group.answers.n_named]
             rows += [
                 [*head, *record, name, score, group.given.get(name, "")]
                 for name, score in group.concepts
