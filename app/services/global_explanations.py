@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, joinedload, selectinload
 
+from app.concepts.agreement import Agreement
 from app.concepts.classwide import ClassSummary, Course, PlayedMap, summarise_class
 from app.infra.errors import NotFoundError
 from app.infra.queue import enqueue
@@ -20,6 +21,7 @@ from app.models import (
     Concept,
     ConceptBelonging,
     ConceptHiding,
+    ConceptRun,
     ConceptScore,
     ConceptTest,
     Image,
@@ -28,6 +30,7 @@ from app.models import (
     Study,
     StudyClass,
 )
+from app.services import concept_runs
 from app.services.answers import Answers, count_answers
 from app.services.explanations import has_labels
 
@@ -83,7 +86,8 @@ class ClassPage:
     takes for something else. n_played: of the n_maps cluster maps, those with finished rounds.
     layers: the study's layer names by number. concepts: by falling share of the evidence.
     nameless: by layer number, the evidence without words, percent. measurement: None before
-    anybody asked. is_outdated: whether concepts were made anew since it was measured.
+    anybody asked. is_outdated: whether concepts were made anew since it was measured. run: the last
+    one of the concepts job, with the agreement of its labels; None before one.
     """
 
     study: Study
@@ -99,6 +103,8 @@ class ClassPage:
     nameless: Mapping[int, float]
     measurement: ClassMeasurement | None
     is_outdated: bool
+    run: ConceptRun | None
+    agreement: Agreement | None
 
     @property
     def played_layers(self) -> list[int]:
@@ -160,6 +166,7 @@ def of_class(session: Session, class_id: int, *, simulated: bool | None = None) 
     maps = _played_maps(session, [class_id], simulated=simulated)[class_id]
     summary = summarise_class(maps)
     measurement = session.get(ClassMeasurement, (class_id, simulated))
+    run = concept_runs.latest(session, [class_id], simulated=simulated).get(class_id)
     made_at = session.scalar(
         select(func.max(LocalExplanation.made_at))
         .join(Image, Image.id == LocalExplanation.image_id)
@@ -181,6 +188,8 @@ def of_class(session: Session, class_id: int, *, simulated: bool | None = None) 
         is_outdated=bool(
             measurement and measurement.made_at and made_at and measurement.made_at < made_at
         ),
+        run=run,
+        agreement=concept_runs.agreement_of(run) if run else None,
     )
 
 

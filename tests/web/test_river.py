@@ -27,6 +27,7 @@ def layer(number: int, *groups: tuple[float, str | None]) -> LayerView:
                 concepts=((name, 1.0),) if name else (),
                 given={},
                 answers=Answers(),
+                agreement=None,
                 wins=0,
                 losses=0,
                 resignations=0,
