@@ -123,9 +123,17 @@ MAX_TABOO_WORDS = 3
 MAX_LABELS_PER_ROUND = 5
 """More would be a list of guesses rather than what the player saw."""
 
+LABELS_FOR_JOB = 10
+"""New labels of a class from which on its concepts are made anew at once. A job goes through all of
+the class's labels, so one for every guess would do the same work over and over; ten labels, some
+six rounds, are what may change the first word of a map or two."""
+
 LABELS_GATHER_S = 5
-"""Seconds from a class's first new label to the job that makes its concepts anew: one job serves
-all the labels that come in meanwhile."""
+"""Seconds from then to the job: one job serves all the labels that come in meanwhile."""
+
+LABELS_WAIT_AT_MOST = timedelta(minutes=10)
+"""Labels that are fewer are taken up after so long, by the upkeep task: whoever is confirmed by one
+of them should hear of it while they still play."""
 
 
 def is_practice_round(*, player_id: UUID, study_id: UUID, number: int) -> bool:

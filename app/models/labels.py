@@ -130,6 +130,21 @@ class Label(Base):
     concept: Mapped[Concept | None] = relationship(lazy="raise")
 
 
+class NewLabels(Base):
+    """A finished round, by the number of its labels, that no concepts job has taken up yet. Rows
+    are added and taken away, never changed, so that players of one class do not wait for each
+    other."""
+
+    __tablename__ = "new_labels"
+    __table_args__ = (Index("ix_new_labels_class_id", "class_id", "simulated"),)
+
+    id: Mapped[RowId]
+    class_id: Mapped[int] = mapped_column(ForeignKey("study_classes.id", ondelete="CASCADE"))
+    simulated: Mapped[bool]
+    n_labels: Mapped[int]
+    created_at: Mapped[CreatedAt]
+
+
 class ConceptScore(Base):
     """How strongly a concept belongs to a cluster map. `score` is the one that results go by."""
 

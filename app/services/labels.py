@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, delete, func, select, update
+from sqlalchemy import Select, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -34,6 +34,7 @@ from app.models import (
     Image,
     Label,
     LocalExplanation,
+    NewLabels,
     Player,
     Round,
     Study,
@@ -86,8 +87,17 @@ def ask_anew(session: Session, class_ids: Select[int]) -> None:
         enqueue(session, "labels.group_class", class_id=class_id, simulated=False)
 
 
-def ask_after_guess(session: Session, *, class_id: int, simulated: bool) -> None:
-    """Have the concepts of a class made anew soon, unless that has been asked for already."""
+def ask_after_guess(session: Session, *, class_id: int, simulated: bool, n_labels: int) -> None:
+    """Note a finished round's labels as new, and have the concepts of its class made anew soon once
+    enough are, unless that has been asked for already.
+
+    Fewer wait for upkeep. So do those of rounds that end in the same moment, which do not see each
+    other, until the next one comes.
+    """
+    session.add(NewLabels(class_id=class_id, simulated=simulated, n_labels=n_labels))
+    session.flush()
+    if not _are_enough_new(session, class_id, simulated=simulated):
+        return
     flag = _flag(simulated=simulated)
     of_class = StudyClass.id == class_id
     changed = session.scalar(
@@ -107,14 +117,30 @@ def ask_after_guess(session: Session, *, class_id: int, simulated: bool) -> None
     )
 
 
+def _are_enough_new(session: Session, class_id: int, *, simulated: bool) -> bool:
+    # With no more rows than labels that are asked about, for rounds may pile up while no job comes.
+    some = (
+        select(NewLabels.n_labels)
+        .where(NewLabels.class_id == class_id, NewLabels.simulated.is_(simulated))
+        .where(NewLabels.n_labels > 0)
+        .limit(rules.LABELS_FOR_JOB)
+        .subquery()
+    )
+    n_new = session.scalar(select(func.sum(some.c.n_labels)))
+    return n_new is not None and n_new >= rules.LABELS_FOR_JOB
+
+
 def note_new_labels(session: Session, *, class_id: int, simulated: bool, are_there: bool) -> None:
     """Note that a class has labels that no job has taken up, or that one takes them up now.
 
-    The latter is to be committed before `group_class` reads them: whoever types meanwhile then
-    asks for a job of their own.
+    The latter is to be committed before `group_class` reads them: whoever types meanwhile is then
+    counted anew.
     """
     flag = _flag(simulated=simulated)
     session.execute(update(StudyClass).where(StudyClass.id == class_id).values({flag: are_there}))
+    if not are_there:
+        of_class = (NewLabels.class_id == class_id) & NewLabels.simulated.is_(simulated)
+        session.execute(delete(NewLabels).where(of_class))
 
 
 def _flag(*, simulated: bool) -> InstrumentedAttribute[bool]:
@@ -406,7 +432,23 @@ def _store_explanations(session: Session, run: ConceptRun, agreed: Agreements[Ha
     session.flush()
 
 
-def classes_with_new_labels(session: Session, *, simulated: bool = False) -> list[int]:
+def classes_with_new_labels(
+    session: Session, *, simulated: bool = False, now: datetime | None = None
+) -> list[int]:
     """Classes whose labels, by people or by simulated players, wait for the concepts job, for the
-    upkeep task to ask again."""
-    return list(session.scalars(select(StudyClass.id).where(_flag(simulated=simulated))))
+    upkeep task to ask: a job was asked for and has not come, enough are new, or some have waited
+    for long."""
+    latest = (now or datetime.now(UTC)) - rules.LABELS_WAIT_AT_MOST
+    due = (
+        select(NewLabels.class_id)
+        .where(NewLabels.simulated.is_(simulated))
+        .group_by(NewLabels.class_id)
+        .having(
+            or_(
+                func.sum(NewLabels.n_labels) >= rules.LABELS_FOR_JOB,
+                func.min(NewLabels.created_at) <= latest,
+            )
+        )
+    )
+    wanted = or_(_flag(simulated=simulated), StudyClass.id.in_(due))
+    return list(session.scalars(select(StudyClass.id).where(wanted).order_by(StudyClass.id)))

@@ -256,7 +256,7 @@ def guess(
     if is_burst:
         honesty.flag(session, round_, "burst", f"over {rules.BURST_ROUNDS} rounds a minute")
     session.expire(round_, ["guessed_class"])
-    _ask_for_concepts(session, round_)
+    _ask_for_concepts(session, round_, n_labels=len(texts))
     agreed = {tidy_label(text) for text, _ in labels_of_others(session, round_)}
     _pay(session, round_, [t for t in texts if t not in remarks and tidy_label(t) in agreed])
     return get_round(session, round_id=round_id, player=player)
@@ -270,7 +270,7 @@ def resign(
     round_ = get_round(session, round_id=round_id, player=player, lock=True)
     if round_.is_open:
         _finish(session, round_, "resigned", nothing_nameable=nothing_nameable)
-        _ask_for_concepts(session, round_)
+        _ask_for_concepts(session, round_, n_labels=0)
         _pay(session, round_, [])
     return round_
 
@@ -403,15 +403,16 @@ def _is_daily_done(session: Session, round_: Round) -> bool:
     return done == n_maps
 
 
-def _ask_for_concepts(session: Session, round_: Round) -> None:
-    """Have the concepts of the picture's class made anew from the words of the player's kind.
-    Practice changes nothing about them."""
+def _ask_for_concepts(session: Session, round_: Round, *, n_labels: int) -> None:
+    """Have the concepts of the picture's class made anew from the words of the player's kind, once
+    enough are new. Practice changes nothing about them."""
     if not round_.counts:
         return
     labels.ask_after_guess(
         session,
         class_id=round_.cluster_map.image.class_id,
         simulated=round_.player.is_simulated,
+        n_labels=n_labels,
     )
 
 
