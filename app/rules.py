@@ -24,6 +24,12 @@ CONFIRMED_POINTS = AGREEMENT_POINTS
 """Points for a label that another player's words confirm later, once for a label. As much as for
 one that agrees at once: being early must not be worth less than being late."""
 
+NOTHING_MIN_PLAYERS = 3
+"""Players who must say that a map shows nothing nameable, and outnumber those who named something,
+before that holds. Whoever says so earns what an agreeing label earns, and not before: a tick needs
+no looking, so one other tick confirms nothing, and ticking on every map earns only where most
+players who looked were at a loss too."""
+
 FIRST_FINDER_POINTS = 5
 """Points for being the first to name what later holds. More than twice an agreement, for whoever is
 first has nobody to agree with; less than a right guess from a quarter of the picture."""
@@ -130,9 +136,17 @@ MAX_TABOO_WORDS = 3
 MAX_LABELS_PER_ROUND = 5
 """More would be a list of guesses rather than what the player saw."""
 
+LABELS_FOR_JOB = 10
+"""New labels of a class from which on its concepts are made anew at once. A job goes through all of
+the class's labels, so one for every guess would do the same work over and over; ten labels, some
+six rounds, are what may change the first word of a map or two."""
+
 LABELS_GATHER_S = 5
-"""Seconds from a class's first new label to the job that makes its concepts anew: one job serves
-all the labels that come in meanwhile."""
+"""Seconds from then to the job: one job serves all the labels that come in meanwhile."""
+
+LABELS_WAIT_AT_MOST = timedelta(minutes=10)
+"""Labels that are fewer are taken up after so long, by the upkeep task: whoever is confirmed by one
+of them should hear of it while they still play."""
 
 
 def is_practice_round(*, player_id: UUID, study_id: UUID, number: int) -> bool:
@@ -188,6 +202,12 @@ def next_streak(streak_days: int, last_day: date | None, today: date) -> int:
     if last_day == today:
         return streak_days
     return streak_days + 1 if last_day == today - timedelta(days=1) else 1
+
+
+def is_nothing_nameable(*, n_nothing: int, n_named: int) -> bool:
+    """Whether a map counts as one that shows nothing nameable, by how many players said so and how
+    many named something: by most of them, and by enough."""
+    return n_nothing >= NOTHING_MIN_PLAYERS and n_nothing > n_named
 
 
 @dataclass(frozen=True, slots=True)

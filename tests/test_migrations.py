@@ -56,6 +56,7 @@ def test_rounds_of_simulated_players_are_counted_apart_from_then_on(
             assert round_ is not None
             rounds.resign(session, round_id=round_.id, player=player)
         session.execute(text("update study_classes set has_new_labels = false"))
+        session.execute(text("delete from new_labels"))
         session.execute(text("update cluster_maps set n_finished = 0, simulated_n_finished = 0"))
         session.execute(
             text(

@@ -73,6 +73,11 @@ LABELS = Table(
     ),
 )
 
+_ANSWERS = (
+    Column("n_nothing_nameable", "integer", "Players who say that the map shows nothing nameable."),
+    Column("n_named", "integer", "Players who named something in it."),
+)
+
 CONCEPTS = Table(
     "concepts",
     "Concepts",
@@ -87,6 +92,7 @@ CONCEPTS = Table(
         Column("mean_reveal_index", "number", "Mean step 0 to 5 at which they gave it."),
         Column("any_right", "flag", "Whether any guess that carried it was right."),
         Column("score", "number", "How strongly it belongs to the map; 0 or more."),
+        *_ANSWERS,
         Column("simulated", "flag", "Whether programs found it, not people."),
     ),
 )
@@ -101,6 +107,7 @@ CLUSTER_MAPS = Table(
         *_IMAGE,
         *_MAP,
         Column("rank", "integer", "0 for the heaviest of its layer."),
+        *_ANSWERS,
         Column("height", "integer", "Rows of the map, in cells."),
         Column("width", "integer", "Columns of the map, in cells."),
         Column("values", "numbers", "The map, row by row, 0 to 1; it covers the whole picture."),

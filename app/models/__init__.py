@@ -6,7 +6,15 @@ from app.models.base import Base
 from app.models.drafts import DraftFile, StudyDraft, Upload
 from app.models.explanations import ClusterMap, KnownAnswer, LayerExplanation, LocalExplanation
 from app.models.exports import Export, Snapshot
-from app.models.labels import Concept, ConceptPin, ConceptScore, Embedding, Label
+from app.models.labels import (
+    Concept,
+    ConceptPin,
+    ConceptRun,
+    ConceptScore,
+    Embedding,
+    Label,
+    NewLabels,
+)
 from app.models.measures import (
     ClassMeasurement,
     ConceptBelonging,
@@ -35,6 +43,7 @@ __all__ = [
     "ConceptBelonging",
     "ConceptHiding",
     "ConceptPin",
+    "ConceptRun",
     "ConceptScore",
     "ConceptTest",
     "DailyMap",
@@ -52,6 +61,7 @@ __all__ = [
     "LocalExplanation",
     "MapPrototype",
     "Network",
+    "NewLabels",
     "Note",
     "OneTimeLink",
     "Player",

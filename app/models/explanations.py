@@ -115,3 +115,7 @@ class LocalExplanation(Base):
     content: Mapped[dict[str, Any]] = mapped_column(JSONB)
     made_by: Mapped[dict[str, Any]] = mapped_column(JSONB)
     made_at: Mapped[Moment]
+    # The last run that came to it; None for those made before runs were kept.
+    run_id: Mapped[int | None] = mapped_column(
+        ForeignKey("concept_runs.id", ondelete="SET NULL"), index=True
+    )

@@ -1,8 +1,10 @@
 """What players typed, and the concepts found in it."""
 
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, false
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.concepts.scoring import paper_score
@@ -61,6 +63,29 @@ class ConceptPin(Base):
     created_at: Mapped[CreatedAt]
 
 
+class ConceptRun(Base):
+    """What a run of the concepts job came to, and from what: kept as it was, whatever later runs
+    find. Numbered within a class and kind of players, from 1."""
+
+    __tablename__ = "concept_runs"
+    __table_args__ = (UniqueConstraint("class_id", "simulated", "number"),)
+
+    id: Mapped[RowId]
+    class_id: Mapped[int] = mapped_column(ForeignKey("study_classes.id", ondelete="CASCADE"))
+    simulated: Mapped[bool]
+    number: Mapped[int]
+    made_at: Mapped[Moment]
+    made_by: Mapped[dict[str, Any]] = mapped_column(JSONB)  # versions, recipe, sentence model
+    n_labels: Mapped[int]
+    # Of all that the run took and came to: the same again is no new run.
+    digest: Mapped[str] = mapped_column(String(64))
+    agreement: Mapped[dict[str, Any]] = mapped_column(JSONB)  # as app.concepts.agreement has it
+    # Compact, as it may name thousands of maps: see services.concept_runs.
+    result: Mapped[dict[str, Any]] = mapped_column(JSONB)
+
+    image_class: Mapped[StudyClass] = relationship(lazy="raise")
+
+
 class Embedding(Base):
     """The direction in which a model's meaning of a text points, so that no job works it out
     twice. A cache: whatever is deleted comes back."""
@@ -103,6 +128,21 @@ class Label(Base):
 
     round: Mapped[Round] = relationship(lazy="raise")
     concept: Mapped[Concept | None] = relationship(lazy="raise")
+
+
+class NewLabels(Base):
+    """A finished round, by the number of its labels, that no concepts job has taken up yet. Rows
+    are added and taken away, never changed, so that players of one class do not wait for each
+    other."""
+
+    __tablename__ = "new_labels"
+    __table_args__ = (Index("ix_new_labels_class_id", "class_id", "simulated"),)
+
+    id: Mapped[RowId]
+    class_id: Mapped[int] = mapped_column(ForeignKey("study_classes.id", ondelete="CASCADE"))
+    simulated: Mapped[bool]
+    n_labels: Mapped[int]
+    created_at: Mapped[CreatedAt]
 
 
 class ConceptScore(Base):

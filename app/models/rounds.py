@@ -54,6 +54,7 @@ class Round(Base):
         CheckConstraint("not is_spare or (status <> 'open' and not practice)", name="spare"),
         CheckConstraint("not is_excluded or (status <> 'open' and not practice)", name="excluded"),
         CheckConstraint("not is_ahead or (status = 'open' and place_until is null)", name="ahead"),
+        CheckConstraint("not nothing_nameable or status <> 'open'", name="nothing_nameable"),
         Index(
             "ix_rounds_place_until",
             "place_until",
@@ -84,6 +85,8 @@ class Round(Base):
     # Dealt while the player still reads the last answer, so that its picture can be fetched ahead.
     # Nobody has seen it yet, and it has no place: it gets one when it is shown.
     is_ahead: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # Its player says that what was lit shows nothing that a word would name. It has no labels then.
+    nothing_nameable: Mapped[bool] = mapped_column(default=False, server_default=false())
     daily_on: Mapped[date | None]  # the day whose challenge it belongs to
     taboo: Mapped[list[str]] = mapped_column(ARRAY(String(60)), default=list, server_default="{}")
     dealt_at: Mapped[CreatedAt]
@@ -189,7 +192,7 @@ class PointsEntry(Base):
     player_id: Mapped[UUID] = mapped_column(ForeignKey("players.id"))
     round_id: Mapped[UUID] = mapped_column(ForeignKey("rounds.id"))
     reason: Mapped[str] = mapped_column(String(16))
-    # The label that agreed, the badge, or the day.
+    # The label that agreed (none: that nothing is nameable), the badge, or the day.
     detail: Mapped[str] = mapped_column(String(60), default="")
     points: Mapped[int]
     created_at: Mapped[CreatedAt]

@@ -125,8 +125,8 @@ class StudyClass(Base):
     study_id: Mapped[UUID] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"))
     name: Mapped[str] = mapped_column(String(200))
     position: Mapped[int]
-    # True from the first new label until the concepts job has taken it up: one job for many labels,
-    # for those of people and for those of simulated players.
+    # True from when enough labels are new until the concepts job has taken them up: one job for
+    # many labels, for those of people and for those of simulated players.
     has_new_labels: Mapped[bool] = mapped_column(default=False)
     has_new_simulated_labels: Mapped[bool] = mapped_column(default=False, server_default=false())
 

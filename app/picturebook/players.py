@@ -187,7 +187,9 @@ class Guess:
 
 @dataclass(frozen=True, slots=True)
 class Resign:
-    """Give the round up."""
+    """Give the round up. nothing_nameable: for nothing could be made out in it."""
+
+    nothing_nameable: bool = False
 
 
 Decision = Reveal | Guess | Resign
@@ -305,7 +307,7 @@ class SimulatedPlayer:
         impressions = self._impressions(looks, class_name, rng)
         is_last = reveal_index >= LAST_REVEAL_INDEX
         if not impressions:
-            return Resign() if is_last else Reveal()
+            return Resign(nothing_nameable=True) if is_last else Reveal()
         only_surroundings = not any(_classes_with(found.region) for found in impressions)
         if is_last and only_surroundings and rng.random() < _GIVES_UP_ON_SURROUNDINGS:
             return Resign()

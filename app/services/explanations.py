@@ -1,15 +1,15 @@
 """The local explanation of an image: its network's layers in words and maps."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Literal
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import false, func, select
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session, defer, joinedload
 
 from app import rules
 from app.concepts import (
@@ -20,6 +20,7 @@ from app.concepts import (
     game_record,
     merge_scores,
 )
+from app.concepts.agreement import Agreement, Agreements
 from app.concepts.classwide import PlayedMap, evidence_shares
 from app.concepts.stretches import Stretch, find_stretches
 from app.explain.maps import merge_maps
@@ -30,6 +31,7 @@ from app.models import (
     ClusterMap,
     Concept,
     ConceptBelonging,
+    ConceptRun,
     Image,
     Label,
     Layer,
@@ -41,6 +43,7 @@ from app.models import (
     Study,
 )
 from app.models import ConceptScore as ScoreRow
+from app.services.answers import Answers, count_answers
 from app.services.drawing import read_map, read_view, to_jpeg
 
 Merge = Literal["none", "labels", "all"]
@@ -58,7 +61,8 @@ class MapGroup:
     """One cluster map, or several shown as one.
 
     given: in how many rounds each concept was given, by name; explanations stored before this was
-    kept have none.
+    kept have none. answers: whether players find anything to name there. agreement: how far they
+    say the same; None before a run of the concepts job.
     """
 
     map_ids: tuple[UUID, ...]
@@ -67,6 +71,8 @@ class MapGroup:
     channels: tuple[int, ...]
     concepts: tuple[tuple[str, float], ...]
     given: Mapping[str, int]
+    answers: Answers
+    agreement: Agreement | None
     wins: int
     losses: int
     resignations: int
@@ -76,6 +82,12 @@ class MapGroup:
     def n_guesses(self) -> int:
         """Rounds in which words could be given."""
         return self.wins + self.losses
+
+    @property
+    def best(self) -> str | None:
+        """The concept with the top score; None as well where most players say that there is nothing
+        to name, for what the others named is then a guess."""
+        return self.concepts[0][0] if self.concepts and not self.answers.is_nothing else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +120,8 @@ class LocalPage:
     of people. has_other: whether the other kind has typed words for the image's class too.
     stretches: which concept led the evidence in which layers, by their numbers. foreign: concepts
     that are no part of the image's class. drivers: by cluster map, the other pictures of the study
-    that drive its channels most; none before the class was measured.
+    that drive its channels most; none before the class was measured. agreement: how far players say
+    the same of the picture's maps. run: that of the concepts job which made it; None before one.
     """
 
     image: Image
@@ -120,6 +133,8 @@ class LocalPage:
     stretches: tuple[Stretch[str], ...]
     foreign: frozenset[str]
     drivers: Mapping[UUID, Sequence[Driver]]
+    agreement: Agreement | None
+    run: ConceptRun | None
 
 
 def get_image(session: Session, image_id: UUID) -> Image:
@@ -147,13 +162,11 @@ def local(
     by_simulated = has_labels(session, image.class_id, simulated=True)
     if simulated is None:
         simulated = by_simulated and not by_people
-    content = session.scalar(
-        select(LocalExplanation.content).where(
-            LocalExplanation.image_id == image_id, LocalExplanation.simulated.is_(simulated)
-        )
-    )
-    if content is None:
+    stored = session.get(LocalExplanation, (image_id, simulated))
+    if stored is None:
         content = build(session, image_id=image_id, simulated=simulated)[image_id]
+    else:
+        content = stored.content
     return LocalPage(
         image=image,
         study=image.study,
@@ -164,6 +177,16 @@ def local(
         stretches=find_stretches([_shares(layer) for layer in _read_layers(content, "none")]),
         foreign=_foreign(session, image.class_id, simulated=simulated),
         drivers=_drivers(session, image_id),
+        agreement=_read_agreement(content),
+        run=None if stored is None else _run(session, stored.run_id),
+    )
+
+
+def _run(session: Session, run_id: int | None) -> ConceptRun | None:
+    return session.scalar(
+        select(ConceptRun)
+        .where(ConceptRun.id == run_id)
+        .options(defer(ConceptRun.result, raiseload=True))
     )
 
 
@@ -185,7 +208,7 @@ def _shares(layer: LayerView) -> dict[str, float]:
     for group in layer.groups:
         scores: dict[str | None, float] = defaultdict(float)
         for name, score in group.concepts:
-            agreed = group.given.get(name, 0) >= MIN_AGREED
+            agreed = group.given.get(name, 0) >= MIN_AGREED and not group.answers.is_nothing
             scores[name if agreed else None] += score
         maps.append(PlayedMap(group.map_ids, layer.number, group.weight, scores))
     shares = evidence_shares(maps) if maps else {}
@@ -241,11 +264,18 @@ def _read_group(stored: Mapping[str, Any]) -> MapGroup:
         channels=tuple(stored["channels"]),
         concepts=tuple((name, score) for name, score in stored["concepts"]),
         given=stored.get("given", {}),
+        answers=Answers(stored.get("n_nothing", 0), stored.get("n_named", 0)),
+        agreement=_read_agreement(stored),
         wins=stored["wins"],
         losses=stored["losses"],
         resignations=stored["resignations"],
         shown_reveal_index=stored["shown_reveal_index"],
     )
+
+
+def _read_agreement(stored: Mapping[str, Any]) -> Agreement | None:
+    found = stored.get("agreement")
+    return None if found is None else Agreement(**found)
 
 
 def build(
@@ -254,10 +284,12 @@ def build(
     class_id: int | None = None,
     image_id: UUID | None = None,
     simulated: bool = False,
+    agreed: Agreements[Hashable] | None = None,
 ) -> dict[UUID, dict[str, Any]]:
     """The content of the local explanations of one class's images, or of one image, from the
     cluster maps, and from the rounds and concept scores of people, or of simulated players, as they
-    are now. Practice rounds do not count. Plain values, as JSON stores them."""
+    are now. Practice rounds do not count. agreed: how far the class's players agree, which none but
+    the concepts job knows. Plain values, as JSON stores them."""
     wanted = Image.class_id == class_id if image_id is None else Image.id == image_id
     wanted &= Image.status == "done"
     maps: dict[tuple[UUID, int], list[_Map]] = defaultdict(list)
@@ -273,7 +305,8 @@ def build(
     )
     for found_layer, layer in rows:
         of_layer = maps[found_layer.image_id, layer.id]
-        contents.setdefault(found_layer.image_id, {"layers": []})["layers"].append(
+        content = contents.setdefault(found_layer.image_id, {"layers": []})
+        content["layers"].append(
             {
                 "name": layer.name,
                 "number": layer.position + 1,
@@ -287,7 +320,21 @@ def build(
                 },
             }
         )
+    if agreed is not None:
+        for content in contents.values():
+            _add_agreement(content, agreed)
     return contents
+
+
+def _add_agreement(content: dict[str, Any], agreed: Agreements[Hashable]) -> None:
+    """State how far players agree on a whole picture, and on each group of its maps."""
+    of_image: set[UUID] = set()
+    for layer in content["layers"]:
+        for group in (one for groups in layer["groups"].values() for one in groups):
+            map_ids = {UUID(map_id) for map_id in group["map_ids"]}
+            group["agreement"] = asdict(agreed.of(map_ids))
+            of_image |= map_ids
+    content["agreement"] = asdict(agreed.of(of_image))
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +348,7 @@ class _Map:
     channels: tuple[int, ...]
     scores: tuple[ConceptScore[str], ...] = ()
     outcomes: tuple[tuple[str, int], ...] = ()
+    answers: Answers = field(default_factory=Answers)
 
 
 def _maps(session: Session, wanted: Any, *, simulated: bool) -> list[_Map]:
@@ -351,14 +399,22 @@ def _maps(session: Session, wanted: Any, *, simulated: bool) -> list[_Map]:
         .order_by(Round.finished_at, Round.id)
     ):
         outcomes[row.cluster_map_id].append((row.status, row.reveal_index))
+    said = count_answers(session, wanted, simulated=simulated)
     return [
-        replace(m, scores=tuple(scores[m.id]), outcomes=tuple(outcomes[m.id]))
+        replace(
+            m,
+            scores=tuple(scores[m.id]),
+            outcomes=tuple(outcomes[m.id]),
+            answers=said.get(m.id, Answers()),
+        )
         for m in found.values()
     ]
 
 
 def _merged_by_label(maps: Sequence[_Map]) -> list[dict[str, Any]]:
-    best: dict[UUID, Collection[str]] = {m.id: best_concepts(m.scores) for m in maps}
+    best: dict[UUID, Collection[str]] = {
+        m.id: () if m.answers.is_nothing else best_concepts(m.scores) for m in maps
+    }
     by_id = {m.id: m for m in maps}
     groups = [_group([by_id[map_id] for map_id in ids]) for ids in connect_maps(best)]
     return sorted(groups, key=lambda group: (-group["weight"], group["map_ids"]))
@@ -389,6 +445,8 @@ def _group(maps: Sequence[_Map]) -> dict[str, Any]:
             )
         ],
         "given": dict(given),
+        "n_nothing": sum(m.answers.n_nothing for m in maps),
+        "n_named": sum(m.answers.n_named for m in maps),
         "wins": record.wins,
         "losses": record.losses,
         "resignations": record.resignations,

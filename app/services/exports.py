@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Literal, get_args
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, func, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from app import rules
 from app.formats.tables import CONCEPTS, LABELS, Table
@@ -27,6 +28,7 @@ from app.models import (
     Study,
     StudyClass,
 )
+from app.services.answers import Answers, count_answers
 from app.services.drawing import read_map, view_file
 
 _BATCH = 1000
@@ -206,6 +208,7 @@ def concept_rows(
     """One row per cluster map and concept, picture by picture, strongest first; columns:
     `CONCEPTS`."""
     about = _about(session, study)
+    said = {kind: _answers(session, study, selection, simulated=kind) for kind in (False, True)}
     query = scored_concepts(study, selection)
     with session.execute(query.limit(limit).execution_options(yield_per=_BATCH)) as rows:
         for row in rows:
@@ -217,6 +220,7 @@ def concept_rows(
                 "mean_reveal_index": row.mean_reveal_index,
                 "any_right": row.any_right,
                 "score": row.score,
+                **_answer_values(said[row.simulated].get(row.cluster_map, Answers())),
                 "simulated": row.simulated,
             }
 
@@ -247,6 +251,8 @@ def cluster_map_rows(
 ) -> Iterator[dict[str, Any]]:
     """One row per cluster map of the chosen classes and layers; columns: `CLUSTER_MAPS`."""
     about = _about(session, study)
+    kinds = {"people": (False,), "simulated": (True,), "all": (False, True)}[selection.players]
+    said = [_answers(session, study, selection, simulated=kind) for kind in kinds]
     query = _maps(study, selection, ClusterMap.rank, ClusterMap.array_name, *_MAP_COLUMNS)
     by_id = {image.id: image for image, _ in images(session, study=study)}
     query = query.order_by(*_MAP_ORDER).execution_options(yield_per=_BATCH)
@@ -257,6 +263,7 @@ def cluster_map_rows(
                 **about,
                 **_map_values(row),
                 "rank": row.rank,
+                **_answer_values(*(one.get(row.cluster_map, Answers()) for one in said)),
                 "height": array.shape[0],
                 "width": array.shape[1],
                 "values": array.ravel(),
@@ -316,6 +323,21 @@ def _map_values(row: Any) -> dict[str, Any]:
     }
 
 
+def _answers(
+    session: Session, study: Study, chosen: Selection, *, simulated: bool
+) -> dict[UUID, Answers]:
+    given = and_(ClusterMap.study_id == study.id, *_of_days(chosen, Round.finished_at))
+    return count_answers(session, given, simulated=simulated)
+
+
+def _answer_values(*said: Answers) -> dict[str, int]:
+    """What the players of these kinds say of a map together."""
+    return {
+        "n_nothing_nameable": sum(answers.n_nothing for answers in said),
+        "n_named": sum(answers.n_named for answers in said),
+    }
+
+
 def _about(session: Session, study: Study) -> dict[str, Any]:
     network = session.get_one(Network, study.network_id)
     return {
@@ -341,7 +363,7 @@ def _labels(study: Study, chosen: Selection, *columns: Any) -> Select[Any]:
         .join(Image.image_class)
         .outerjoin(Label.concept)
         .outerjoin(ConceptScore, score)
-        .where(Round.study_id == study.id, *_of_maps(chosen), *_of_days(chosen))
+        .where(Round.study_id == study.id, *_of_maps(chosen), *_of_days(chosen, Label.created_at))
         .where(Label.hidden_at.is_(None), ~Round.is_excluded)
     )
     if chosen.players != "all":
@@ -367,7 +389,7 @@ def _scores(study: Study, chosen: Selection, *columns: Any) -> Select[Any]:
     )
     if chosen.players != "all":
         query = query.where(Concept.simulated.is_(chosen.players == "simulated"))
-    if days := _of_days(chosen):
+    if days := _of_days(chosen, Label.created_at):
         given = select(Label.id).where(
             Label.cluster_map_id == ConceptScore.cluster_map_id,
             Label.concept_id == ConceptScore.concept_id,
@@ -397,12 +419,12 @@ def _of_maps(chosen: Selection) -> list[ColumnElement[bool]]:
     return wanted
 
 
-def _of_days(chosen: Selection) -> list[ColumnElement[bool]]:
+def _of_days(chosen: Selection, moment: InstrumentedAttribute[Any]) -> list[ColumnElement[bool]]:
     wanted: list[ColumnElement[bool]] = []
     if chosen.given_from:
-        wanted.append(Label.created_at >= _midnight(chosen.given_from))
+        wanted.append(moment >= _midnight(chosen.given_from))
     if chosen.given_until:
-        wanted.append(Label.created_at < _midnight(chosen.given_until + timedelta(days=1)))
+        wanted.append(moment < _midnight(chosen.given_until + timedelta(days=1)))
     return wanted
 
 

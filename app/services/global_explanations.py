@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, joinedload, selectinload
 
+from app.concepts.agreement import Agreement
 from app.concepts.classwide import ClassSummary, Course, PlayedMap, summarise_class
 from app.infra.errors import NotFoundError
 from app.infra.queue import enqueue
@@ -20,6 +21,7 @@ from app.models import (
     Concept,
     ConceptBelonging,
     ConceptHiding,
+    ConceptRun,
     ConceptScore,
     ConceptTest,
     Image,
@@ -28,6 +30,8 @@ from app.models import (
     Study,
     StudyClass,
 )
+from app.services import concept_runs
+from app.services.answers import Answers, count_answers
 from app.services.explanations import has_labels
 
 MIN_BIAS_SHARE: Final = 5.0
@@ -82,7 +86,8 @@ class ClassPage:
     takes for something else. n_played: of the n_maps cluster maps, those with finished rounds.
     layers: the study's layer names by number. concepts: by falling share of the evidence.
     nameless: by layer number, the evidence without words, percent. measurement: None before
-    anybody asked. is_outdated: whether concepts were made anew since it was measured.
+    anybody asked. is_outdated: whether concepts were made anew since it was measured. run: the last
+    one of the concepts job, with the agreement of its labels; None before one.
     """
 
     study: Study
@@ -98,6 +103,8 @@ class ClassPage:
     nameless: Mapping[int, float]
     measurement: ClassMeasurement | None
     is_outdated: bool
+    run: ConceptRun | None
+    agreement: Agreement | None
 
     @property
     def played_layers(self) -> list[int]:
@@ -159,6 +166,7 @@ def of_class(session: Session, class_id: int, *, simulated: bool | None = None) 
     maps = _played_maps(session, [class_id], simulated=simulated)[class_id]
     summary = summarise_class(maps)
     measurement = session.get(ClassMeasurement, (class_id, simulated))
+    run = concept_runs.latest(session, [class_id], simulated=simulated).get(class_id)
     made_at = session.scalar(
         select(func.max(LocalExplanation.made_at))
         .join(Image, Image.id == LocalExplanation.image_id)
@@ -180,6 +188,8 @@ def of_class(session: Session, class_id: int, *, simulated: bool | None = None) 
         is_outdated=bool(
             measurement and measurement.made_at and made_at and measurement.made_at < made_at
         ),
+        run=run,
+        agreement=concept_runs.agreement_of(run) if run else None,
     )
 
 
@@ -187,7 +197,7 @@ def _played_maps(
     session: Session, class_ids: Sequence[int], *, simulated: bool
 ) -> dict[int, list[PlayedMap[int]]]:
     """By class, the cluster maps that players of one kind finished rounds on, with the scores of
-    their concepts by id."""
+    their concepts by id; none of those that most players found nothing to name in."""
     n_finished = ClusterMap.simulated_n_finished if simulated else ClusterMap.n_finished
     scores: dict[UUID, dict[int, float]] = defaultdict(dict)
     for map_id, concept_id, score in session.execute(
@@ -196,6 +206,7 @@ def _played_maps(
         .where(Concept.class_id.in_(class_ids), Concept.simulated.is_(simulated))
     ):
         scores[map_id][concept_id] = score
+    said = count_answers(session, Image.class_id.in_(class_ids), simulated=simulated)
     found: dict[int, list[PlayedMap[int]]] = defaultdict(list)
     for row in session.execute(
         select(
@@ -210,8 +221,11 @@ def _played_maps(
         .where(Image.class_id.in_(class_ids), Image.status == "done", n_finished > 0)
         .order_by(ClusterMap.image_id, Layer.position, ClusterMap.rank)
     ):
+        is_nothing = said.get(row.id, Answers()).is_nothing
         found[row.class_id].append(
-            PlayedMap(row.image_id, row.position + 1, row.weight, scores[row.id])
+            PlayedMap(
+                row.image_id, row.position + 1, row.weight, {} if is_nothing else scores[row.id]
+            )
         )
     return found
 

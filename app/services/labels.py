@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, delete, func, select, update
+from sqlalchemy import Select, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -17,28 +17,30 @@ from app.concepts import (
     Embedder,
     GivenConcept,
     PlayerRecord,
-    Score,
     TypedLabel,
     get_recipe,
     get_score,
     tidy_label,
 )
+from app.concepts.agreement import Agreements
 from app.concepts.identity import KnownConcept, LabelNow, regroup
 from app.infra.queue import enqueue
 from app.models import (
     ClusterMap,
     Concept,
     ConceptPin,
+    ConceptRun,
     ConceptScore,
     Image,
     Label,
     LocalExplanation,
+    NewLabels,
     Player,
     Round,
     Study,
     StudyClass,
 )
-from app.services import audit, curation, explanations, ledger
+from app.services import audit, concept_runs, curation, explanations, ledger
 from app.services.audit import Subject
 from app.services.embeddings import KeptEmbedder
 
@@ -85,8 +87,17 @@ def ask_anew(session: Session, class_ids: Select[int]) -> None:
         enqueue(session, "labels.group_class", class_id=class_id, simulated=False)
 
 
-def ask_after_guess(session: Session, *, class_id: int, simulated: bool) -> None:
-    """Have the concepts of a class made anew soon, unless that has been asked for already."""
+def ask_after_guess(session: Session, *, class_id: int, simulated: bool, n_labels: int) -> None:
+    """Note a finished round's labels as new, and have the concepts of its class made anew soon once
+    enough are, unless that has been asked for already.
+
+    Fewer wait for upkeep. So do those of rounds that end in the same moment, which do not see each
+    other, until the next one comes.
+    """
+    session.add(NewLabels(class_id=class_id, simulated=simulated, n_labels=n_labels))
+    session.flush()
+    if not _are_enough_new(session, class_id, simulated=simulated):
+        return
     flag = _flag(simulated=simulated)
     of_class = StudyClass.id == class_id
     changed = session.scalar(
@@ -106,14 +117,30 @@ def ask_after_guess(session: Session, *, class_id: int, simulated: bool) -> None
     )
 
 
+def _are_enough_new(session: Session, class_id: int, *, simulated: bool) -> bool:
+    # With no more rows than labels that are asked about, for rounds may pile up while no job comes.
+    some = (
+        select(NewLabels.n_labels)
+        .where(NewLabels.class_id == class_id, NewLabels.simulated.is_(simulated))
+        .where(NewLabels.n_labels > 0)
+        .limit(rules.LABELS_FOR_JOB)
+        .subquery()
+    )
+    n_new = session.scalar(select(func.sum(some.c.n_labels)))
+    return n_new is not None and n_new >= rules.LABELS_FOR_JOB
+
+
 def note_new_labels(session: Session, *, class_id: int, simulated: bool, are_there: bool) -> None:
     """Note that a class has labels that no job has taken up, or that one takes them up now.
 
-    The latter is to be committed before `group_class` reads them: whoever types meanwhile then
-    asks for a job of their own.
+    The latter is to be committed before `group_class` reads them: whoever types meanwhile is then
+    counted anew.
     """
     flag = _flag(simulated=simulated)
     session.execute(update(StudyClass).where(StudyClass.id == class_id).values({flag: are_there}))
+    if not are_there:
+        of_class = (NewLabels.class_id == class_id) & NewLabels.simulated.is_(simulated)
+        session.execute(delete(NewLabels).where(of_class))
 
 
 def _flag(*, simulated: bool) -> InstrumentedAttribute[bool]:
@@ -130,7 +157,7 @@ def group_class(
 
     Practice rounds do not count, for their players may still be learning: they tell how far a
     player's words are to be trusted, nothing else. Spare rounds do not count either. Words that are
-    confirmed by now earn their points. False when the class is
+    confirmed by now earn their points. What it came to is kept as a run. False when the class is
     gone. What is found again keeps its row, so a second run on the same labels changes nothing. Two
     runs at once take turns.
     """
@@ -144,9 +171,20 @@ def group_class(
     concepts = _store_concepts(session, class_id, typed, found, simulated=simulated)
     _store_memberships(session, typed, concepts)
     players = _player_records(session, image_class.study_id, {one.player_id for one in typed})
-    scores = _scores(typed, concepts, players, get_score(recipe))
+    given = _given(typed, concepts)
+    scores = get_score(recipe)(given, players=players)
     _store_scores(session, class_id, scores, simulated=simulated)
-    _store_explanations(session, class_id, made_by(embed, recipe), simulated=simulated)
+    agreed = Agreements([*given, *_given_nothing(session, class_id, simulated=simulated)])
+    run = concept_runs.record(
+        session,
+        class_id=class_id,
+        simulated=simulated,
+        made_by=made_by(embed, recipe),
+        members=[(one.id, concept) for one, concept in zip(typed, concepts, strict=True)],
+        scores=scores,
+        agreement=agreed.whole(),
+    )
+    _store_explanations(session, run, agreed)
     ledger.pay_confirmed(session, class_id=class_id, simulated=simulated)
     kept.keep()
     return True
@@ -290,27 +328,39 @@ def _player_records(
     }
 
 
-def _scores(
-    typed: Sequence[_Typed],
-    concepts: Sequence[int | None],
-    players: Mapping[Hashable, PlayerRecord],
-    score: Score,
-) -> dict[Hashable, list[MapScore[int]]]:
-    return score(
-        (
-            GivenConcept(
-                map_id=one.label.map_id,
-                round_id=one.round_id,
-                concept=concept,
-                reveal_index=one.reveal_index,
-                right=one.right,
-                player_id=one.player_id,
-            )
-            for one, concept in zip(typed, concepts, strict=True)
-            if concept is not None
-        ),
-        players=players,
+def _given(
+    typed: Sequence[_Typed], concepts: Sequence[int | None]
+) -> list[GivenConcept[Hashable, int]]:
+    return [
+        GivenConcept(
+            map_id=one.label.map_id,
+            round_id=one.round_id,
+            concept=concept,
+            reveal_index=one.reveal_index,
+            right=one.right,
+            player_id=one.player_id,
+        )
+        for one, concept in zip(typed, concepts, strict=True)
+        if concept is not None
+    ]
+
+
+def _given_nothing(
+    session: Session, class_id: int, *, simulated: bool
+) -> list[GivenConcept[Hashable, Any]]:
+    """That there is nothing to name, as the concept None, for each round whose player said so."""
+    rows = session.execute(
+        select(Round.cluster_map_id, Round.id, Round.reveal_index, Round.status)
+        .join(Round.player)
+        .join(Round.cluster_map)
+        .join(ClusterMap.image)
+        .where(Image.class_id == class_id, Player.is_simulated.is_(simulated))
+        .where(Round.nothing_nameable, Round.counts)
     )
+    return [
+        GivenConcept(row.cluster_map_id, row.id, None, row.reveal_index, row.status == "won")
+        for row in rows
+    ]
 
 
 def _store_scores(
@@ -357,38 +407,48 @@ def _delete_other_scores(
     session.execute(delete(ConceptScore).where(ConceptScore.id.in_(gone)))
 
 
-def _store_explanations(
-    session: Session, class_id: int, origin: dict[str, Any], *, simulated: bool
-) -> None:
+def _store_explanations(session: Session, run: ConceptRun, agreed: Agreements[Hashable]) -> None:
     """Store the local explanation of each image whose content is not the stored one already."""
     stored = {
         row.image_id: row
         for row in session.scalars(
             select(LocalExplanation)
             .join(Image, Image.id == LocalExplanation.image_id)
-            .where(Image.class_id == class_id, LocalExplanation.simulated.is_(simulated))
+            .where(Image.class_id == run.class_id, LocalExplanation.simulated.is_(run.simulated))
         )
     }
     now = datetime.now(UTC)
-    built = explanations.build(session, class_id=class_id, simulated=simulated)
+    built = explanations.build(
+        session, class_id=run.class_id, simulated=run.simulated, agreed=agreed
+    )
     for image_id, content in built.items():
         row = stored.get(image_id)
         if row is None:
-            session.add(
-                LocalExplanation(
-                    image_id=image_id,
-                    simulated=simulated,
-                    content=content,
-                    made_by=origin,
-                    made_at=now,
-                )
-            )
-        elif row.content != content or row.made_by != origin:
-            row.content, row.made_by, row.made_at = content, origin, now
+            row = LocalExplanation(image_id=image_id, simulated=run.simulated)
+            session.add(row)
+        if row.content != content or row.made_by != run.made_by:
+            row.content, row.made_by, row.made_at = content, run.made_by, now
+        row.run_id = run.id
     session.flush()
 
 
-def classes_with_new_labels(session: Session, *, simulated: bool = False) -> list[int]:
+def classes_with_new_labels(
+    session: Session, *, simulated: bool = False, now: datetime | None = None
+) -> list[int]:
     """Classes whose labels, by people or by simulated players, wait for the concepts job, for the
-    upkeep task to ask again."""
-    return list(session.scalars(select(StudyClass.id).where(_flag(simulated=simulated))))
+    upkeep task to ask: a job was asked for and has not come, enough are new, or some have waited
+    for long."""
+    latest = (now or datetime.now(UTC)) - rules.LABELS_WAIT_AT_MOST
+    due = (
+        select(NewLabels.class_id)
+        .where(NewLabels.simulated.is_(simulated))
+        .group_by(NewLabels.class_id)
+        .having(
+            or_(
+                func.sum(NewLabels.n_labels) >= rules.LABELS_FOR_JOB,
+                func.min(NewLabels.created_at) <= latest,
+            )
+        )
+    )
+    wanted = or_(_flag(simulated=simulated), StudyClass.id.in_(due))
+    return list(session.scalars(select(StudyClass.id).where(wanted).order_by(StudyClass.id)))

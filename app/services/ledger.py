@@ -10,7 +10,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app import rules
-from app.models import PointsEntry, Round, Tally
+from app.models import Player, PointsEntry, Round, Tally
+from app.services.answers import unnameable_maps
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,9 @@ class Line:
     points: int
     detail: str = ""
 
+
+NOTHING_NAMEABLE = ""
+"""What stands in the place of a label where others confirm that there is nothing to name."""
 
 _COUNTED = {"agreement": "n_confirmed", "confirmed": "n_confirmed", "first": "n_first"}
 """What a line adds to its player's tally."""
@@ -186,8 +190,9 @@ _CONFIRMED = text(
 
 
 def pay_confirmed(session: Session, *, class_id: int, simulated: bool) -> list[Line]:
-    """Pay the labels of a class that the words of others confirm by now, and whoever was the first
-    with one that holds; what was added. Run again, it pays nothing that was paid."""
+    """Pay the labels of a class that the words of others confirm by now, whoever was the first
+    with one that holds, and whoever said that nothing is nameable where most say so; what was
+    added. Run again, it pays nothing that was paid."""
     rows = session.execute(
         _CONFIRMED,
         {
@@ -206,11 +211,31 @@ def pay_confirmed(session: Session, *, class_id: int, simulated: bool) -> list[L
             lines.append(
                 Line(row.player_id, row.round_id, "first", rules.FIRST_FINDER_POINTS, row.text)
             )
+    lines += _unnameable_lines(session, class_id=class_id, simulated=simulated)
     if not lines:
         return []
     # A badge belongs to the player's last round among those paid now.
     rounds_of = {line.player_id: line.round_id for line in lines}
     return post(session, lines, lock_tallies(session, rounds_of), rounds_of=rounds_of)
+
+
+def _unnameable_lines(session: Session, *, class_id: int, simulated: bool) -> list[Line]:
+    map_ids = unnameable_maps(session, class_id=class_id, simulated=simulated)
+    paid = select(PointsEntry.id).where(
+        PointsEntry.round_id == Round.id,
+        PointsEntry.reason.in_(("agreement", "confirmed")),
+        PointsEntry.detail == NOTHING_NAMEABLE,
+    )
+    rows = session.execute(
+        select(Round.player_id, Round.id)
+        .join(Round.player)
+        .where(Round.cluster_map_id.in_(map_ids), Round.nothing_nameable, Round.counts)
+        .where(Player.is_simulated.is_(simulated), ~paid.exists())
+    )
+    return [
+        Line(player_id, round_id, "confirmed", rules.CONFIRMED_POINTS, NOTHING_NAMEABLE)
+        for player_id, round_id in rows
+    ]
 
 
 def badges(session: Session, player_id: UUID) -> dict[str, datetime]:

@@ -11,7 +11,9 @@ from typing import Final, Literal
 from sqlalchemy import Subquery, func, select
 from sqlalchemy.orm import Session
 
+from app.concepts.agreement import Agreement, pool
 from app.models import ClusterMap, Concept, Label, Player, Round, Study, StudyClass
+from app.services import concept_runs
 
 N_BUCKETS: Final = 48
 """Hours shown while a game is younger than that, days after: two days, then seven weeks."""
@@ -44,7 +46,8 @@ class Overview:
     unit: how long a step is. n_rounds, n_players: in the step. n_concepts: of those there are now,
     how many had been found by its end. agreement: share (0 to 1) of the labels typed in it that
     another player has confirmed, of those on maps that two or more have labelled; None where there
-    are none. agreement_now: the same of all labels.
+    are none. agreement_now: the same of all labels. alpha: how far players say the same, beyond
+    what chance would give, by the last run of the concepts job for each class.
     """
 
     unit: Literal["hour", "day"]
@@ -54,6 +57,7 @@ class Overview:
     n_concepts: list[int]
     agreement: list[float | None]
     agreement_now: float | None
+    alpha: Agreement
     coverage: Coverage
     n_online: int
     last_answer_at: datetime | None
@@ -85,6 +89,7 @@ def overview(session: Session, study: Study, *, now: datetime) -> Overview:
         n_concepts=_concepts(session, study, starts, now),
         agreement=[agreement.get(start) for start in starts],
         agreement_now=agreement_now,
+        alpha=_alpha(session, study),
         coverage=_coverage(session, study),
         n_online=n_online or 0,
         last_answer_at=session.scalar(select(func.max(rounds.c.finished_at))),
@@ -153,6 +158,12 @@ def _agreement(
     ).all()
     n_typed, n_confirmed = sum(row[1] for row in rows), sum(row[2] for row in rows)
     return {row[0]: row[2] / row[1] for row in rows}, n_confirmed / n_typed if n_typed else None
+
+
+def _alpha(session: Session, study: Study) -> Agreement:
+    class_ids = select(StudyClass.id).where(StudyClass.study_id == study.id)
+    runs = concept_runs.latest(session, session.scalars(class_ids).all(), simulated=False)
+    return pool(concept_runs.agreement_of(run) for run in runs.values())
 
 
 def _concepts(

@@ -1,7 +1,7 @@
 """The game: dealing a cluster map, revealing more of it, guessing, giving up."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
@@ -28,6 +28,7 @@ from app.models import (
     Tally,
 )
 from app.services import dealing, honesty, labels, ledger, moderation, practice, studies
+from app.services.answers import Answers, count_answers
 from app.services.drawing import read_map, read_view, to_jpeg, view_file
 
 _SEEN_EVERY = timedelta(minutes=1)
@@ -212,15 +213,16 @@ def guess(
     player: Player,
     class_id: int,
     labels: Sequence[str],
+    nothing_nameable: bool = False,
     pasted: Sequence[str] = (),
     is_burst: bool = False,
     device: str | None = None,
 ) -> Round:
     """Answer a round with a class and what was seen, before the truth is shown.
 
-    A round is answered once: sent again, the first answer stands and is returned. pasted: those of
-    the labels that the browser says were not typed. is_burst: unusually many rounds come from where
-    this one came from, which is marked. device: a
+    A round is answered once: sent again, the first answer stands and is returned. nothing_nameable:
+    said in place of labels. pasted: those of the labels that the browser says were not typed.
+    is_burst: unusually many rounds come from where this one came from, which is marked. device: a
     keyed digest of the browser's cookie, where there is one.
     """
     round_ = get_round(session, round_id=round_id, player=player, lock=True)
@@ -232,6 +234,10 @@ def guess(
     if guessed_class is None:
         raise InvalidInputError("That is not one of the answers. Choose one of those shown.")
     texts = _check_labels(labels)
+    if texts and nothing_nameable:
+        raise InvalidInputError(
+            "You said that there is nothing to name, and typed words too. Keep one of them."
+        )
     image = round_.cluster_map.image
     right = class_id == image.class_id
     remarks = honesty.remarks(
@@ -245,7 +251,8 @@ def guess(
     if round_.practice:
         known = _known_answer(round_)
         round_.named_known = practice.judge(texts, known, class_name=guessed_class.name)
-    _finish(session, round_, "won" if right else "lost", guessed_class)
+    status = "won" if right else "lost"
+    _finish(session, round_, status, guessed_class, nothing_nameable=nothing_nameable)
     session.add_all(
         Label(
             round_id=round_.id,
@@ -263,18 +270,21 @@ def guess(
     honesty.flag_practice(session, round_)
     if device is not None:
         honesty.flag_device(session, round_, device)
-    _ask_for_concepts(session, round_)
+    _ask_for_concepts(session, round_, n_labels=len(texts))
     agreed = {tidy_label(text) for text, _ in labels_of_others(session, round_)}
     _pay(session, round_, [t for t in texts if t not in remarks and tidy_label(t) in agreed])
     return round_
 
 
-def resign(session: Session, *, round_id: UUID, player: Player) -> Round:
-    """Give a round up. Sent again, or after a guess, nothing changes."""
+def resign(
+    session: Session, *, round_id: UUID, player: Player, nothing_nameable: bool = False
+) -> Round:
+    """Give a round up, with or without a word on whether there was anything to name. Sent again, or
+    after a guess, nothing changes."""
     round_ = get_round(session, round_id=round_id, player=player, lock=True)
     if round_.is_open:
-        _finish(session, round_, "resigned")
-        _ask_for_concepts(session, round_)
+        _finish(session, round_, "resigned", nothing_nameable=nothing_nameable)
+        _ask_for_concepts(session, round_, n_labels=0)
         _pay(session, round_, [])
     return round_
 
@@ -307,7 +317,12 @@ def _known_answer(round_: Round) -> KnownAnswer:
 
 
 def _finish(
-    session: Session, round_: Round, status: str, guessed_class: StudyClass | None = None
+    session: Session,
+    round_: Round,
+    status: str,
+    guessed_class: StudyClass | None = None,
+    *,
+    nothing_nameable: bool,
 ) -> None:
     """Close the round and count it for its map, in the place that was kept for it. A round whose
     place was given back takes another one; where none is left it is spare. That of a restricted
@@ -319,6 +334,7 @@ def _finish(
     round_.place_until = None
     round_.is_ahead = False
     round_.status, round_.guessed_class = status, guessed_class
+    round_.nothing_nameable = nothing_nameable
     round_.finished_at = datetime.now(UTC)
     counted: dict[InstrumentedAttribute[int], ColumnElement[int]] = {}
     if round_.player.is_simulated and not round_.practice:
@@ -350,6 +366,8 @@ def _pay(session: Session, round_: Round, agreed: Sequence[str]) -> None:
     if round_.named_known:
         earned.append(("practice", rules.PRACTICE_POINTS))
     lines = [ledger.Line(player_id, round_.id, reason, points) for reason, points in earned]
+    if round_.nothing_nameable and _answers_with(session, round_).is_nothing:
+        agreed = [ledger.NOTHING_NAMEABLE]
     lines += [
         ledger.Line(player_id, round_.id, "agreement", rules.AGREEMENT_POINTS, text)
         for text in agreed
@@ -363,6 +381,19 @@ def _pay(session: Session, round_: Round, agreed: Sequence[str]) -> None:
         lines.append(ledger.Line(player_id, round_.id, "daily", rules.DAILY_POINTS, day))
     session.flush()
     ledger.post(session, lines, tallies, rounds_of={player_id: round_.id})
+
+
+def _answers_with(session: Session, round_: Round) -> Answers:
+    """What players say of the round's map, with its own player's word that nothing is nameable."""
+    others = answers_of_others(session, round_)
+    return replace(others, n_nothing=others.n_nothing + 1)
+
+
+def answers_of_others(session: Session, round_: Round) -> Answers:
+    """Whether other players of the same kind found something to name on the round's map."""
+    wanted = (ClusterMap.id == round_.cluster_map_id) & (Round.id != round_.id)
+    found = count_answers(session, wanted, simulated=round_.player.is_simulated)
+    return found.get(round_.cluster_map_id, Answers())
 
 
 def _count_for(tally: Tally, round_: Round, today: date) -> None:
@@ -385,15 +416,16 @@ def _is_daily_done(session: Session, round_: Round) -> bool:
     return done == n_maps
 
 
-def _ask_for_concepts(session: Session, round_: Round) -> None:
-    """Have the concepts of the picture's class made anew from the words of the player's kind.
-    Practice changes nothing about them."""
+def _ask_for_concepts(session: Session, round_: Round, *, n_labels: int) -> None:
+    """Have the concepts of the picture's class made anew from the words of the player's kind, once
+    enough are new. Practice changes nothing about them."""
     if not round_.counts:
         return
     labels.ask_after_guess(
         session,
         class_id=round_.cluster_map.image.class_id,
         simulated=round_.player.is_simulated,
+        n_labels=n_labels,
     )
 
 
@@ -439,6 +471,7 @@ class Practice:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a finished round tells its player. remarks: by label, why it can earn nothing.
+    nothing_nameable: that there is nothing to name, the player said; n_nothing_of_others did too.
     practice: None for a round that counts. is_spare: the map had all the rounds wanted."""
 
     status: str
@@ -456,6 +489,8 @@ class Outcome:
     labels: list[str]
     remarks: dict[str, str]
     labels_of_others: list[tuple[str, int]]
+    nothing_nameable: bool
+    n_nothing_of_others: int
     practice: Practice | None
     is_spare: bool
 
@@ -496,6 +531,8 @@ def outcome(session: Session, round_: Round) -> Outcome:
         labels=[label.text for label in labels],
         remarks={label.text: label.remark for label in labels if label.remark is not None},
         labels_of_others=labels_of_others(session, round_),
+        nothing_nameable=round_.nothing_nameable,
+        n_nothing_of_others=answers_of_others(session, round_).n_nothing,
         practice=(
             Practice(region=_known_answer(round_).region, named=round_.named_known)
             if round_.practice

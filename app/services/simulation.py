@@ -157,7 +157,12 @@ class Simulation:
                     )
                     return Played(done.status, n_looks, len(decision.labels))
                 if isinstance(decision, Resign):
-                    done = rounds.resign(session, round_id=round_.id, player=member.player)
+                    done = rounds.resign(
+                        session,
+                        round_id=round_.id,
+                        player=member.player,
+                        nothing_nameable=decision.nothing_nameable,
+                    )
                     return Played(done.status, n_looks, 0)
                 round_ = rounds.reveal(
                     session,

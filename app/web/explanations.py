@@ -92,6 +92,8 @@ def local_numbers(page: LocalPage) -> dict[str, Any]:
         "said": page.image.target_name,
         "probability": page.image.probability,
         "players": "simulated" if page.simulated else "people",
+        "agreement": page.agreement and asdict(page.agreement),
+        "run": page.run and {"number": page.run.number, **page.run.made_by},
         "layers": [asdict(layer) for layer in page.layers],
     }
 
@@ -108,13 +110,16 @@ def data_csv(
     rows: list[list[Any]] = [
         [
             *("layer", "layer_name", "map", "weight_percent", "feature_maps"),
-            *("wins", "losses", "resignations", "concept", "score", "rounds_given"),
+            *("wins", "losses", "resignations", "nothing_nameable", "named", "agreement_alpha"),
+            *("concept", "score", "rounds_given"),
         ]
     ]
     for layer in page.layers:
         for number, group in enumerate(layer.groups, start=1):
             head = [layer.number, layer.name, number, group.weight, group.n_feature_maps]
-            record = [group.wins, group.losses, group.resignations]
+            record: list[Any] = [group.wins, group.losses, group.resignations]
+            alpha = group.agreement.alpha if group.agreement else None
+            record += [group.answers.n_nothing, group.answers.n_named, alpha]
             rows += [
                 [*head, *record, name, score, group.given.get(name, "")]
                 for name, score in group.concepts

@@ -27,6 +27,7 @@ from app.web import (
     accounts,
     admin,
     api,
+    concept_runs,
     concepts,
     drafts,
     errors,
@@ -90,7 +91,7 @@ def create_app(settings: Settings) -> FastAPI:
     pages = (
         *(play, profile, drafts, overview, studies, members, accounts, tokens, admin),
         *(explanations, global_explanations, sharing, search, exports),
-        *(log, moderation, concepts, api),
+        *(log, moderation, concepts, concept_runs, api),
     )
     for module in pages:
         app.include_router(module.router, dependencies=[visitor])

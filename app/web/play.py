@@ -56,8 +56,9 @@ class RoundContext:
 
     part: the template of the part, for the page that includes it. n_lit: steps of the reveal
     ladder that are lit, 1 to 6. taboo: words that earn nothing here. daily: of today's challenge.
-    n_news: points that came while the player was away. notes: notes from moderators that the
-    player has not read yet. Nothing here tells the answer.
+    nothing: whether the player has said that there is nothing to name. n_news: points that came
+    while the player was away. notes: notes from moderators that the player has not read yet.
+    Nothing here tells the answer.
     """
 
     study: Study
@@ -72,6 +73,7 @@ class RoundContext:
     part: str = "play/_round.html"
     chosen_id: int | None = None
     labels: list[str] = field(default_factory=list)
+    nothing: bool = False
     message: str | None = None
 
 
@@ -146,15 +148,18 @@ def play(
     slug: str,
     class_id: int | None = None,
     label: Annotated[list[str], Query()] = [],  # noqa: B006
+    nothing: bool = False,
 ) -> Response:
-    """The player's open round, or the next. `class_id` and `label` bring back what was chosen and
-    typed before a reveal without scripts."""
+    """The player's open round, or the next. `class_id`, `label` and `nothing` bring back what was
+    chosen and typed before a reveal without scripts."""
     study = studies.enter(session, slug, player=player, account=account)
     round_ = rounds.deal(session, player=player, study=study)
     if round_ is None:
         done = DoneContext(study, players.standing(session, player))
         return render_part(request, "play/page.html", done.part, done)
-    context = _round_context(session, player, study, round_, chosen_id=class_id, labels=label)
+    context = _round_context(
+        session, player, study, round_, chosen_id=class_id, labels=label, nothing=nothing
+    )
     return render_part(request, "play/page.html", context.part, context)
 
 
@@ -196,6 +201,7 @@ def _round_context(
     *,
     chosen_id: int | None,
     labels: list[str],
+    nothing: bool = False,
     message: str | None = None,
 ) -> RoundContext:
     keys = CHOICE_KEYS.ljust(len(study.classes))
@@ -211,6 +217,7 @@ def _round_context(
         notes=moderation.unread_notes(session, player),
         chosen_id=chosen_id,
         labels=[text for text in labels if text.strip()][: rules.MAX_LABELS_PER_ROUND],
+        nothing=nothing,
         message=message,
     )
 
@@ -258,6 +265,7 @@ def reveal(
     from_step: Annotated[int, Form()],
     class_id: Annotated[int | None, Form()] = None,
     label: LabelForm = [],  # noqa: B006
+    nothing: Annotated[bool, Form()] = False,
 ) -> Response:
     round_ = rounds.reveal(session, round_id=round_id, player=player, from_index=from_step)
     if not round_.is_open:
@@ -267,7 +275,8 @@ def reveal(
         return render(request, "play/_stage.html", context)
     typed = [("label", text) for text in label if text.strip()]
     chosen = [("class_id", str(class_id))] if class_id is not None else []
-    query = urlencode(chosen + typed)
+    said = [("nothing", "true")] if nothing else []
+    query = urlencode(chosen + typed + said)
     address = f"/play/{round_.cluster_map.image.study.slug}"
     return redirect(request, f"{address}?{query}" if query else address)
 
@@ -282,6 +291,7 @@ def guess(
     round_id: UUID,
     class_id: Annotated[int | None, Form()] = None,
     label: LabelForm = [],  # noqa: B006
+    nothing: Annotated[bool, Form()] = False,
     pasted: LabelForm = [],  # noqa: B006
 ) -> Response:
     try:
@@ -295,6 +305,7 @@ def guess(
             player=player,
             class_id=class_id,
             labels=label,
+            nothing_nameable=nothing,
             pasted=pasted,
             is_burst=is_burst,
             device=device,
@@ -302,7 +313,16 @@ def guess(
     except InvalidInputError as error:
         if is_htmx(request):
             raise
-        return _guess_again(request, session, player, round_id, class_id, label, error.message)
+        return _guess_again(
+            request,
+            session,
+            player,
+            round_id,
+            chosen_id=class_id,
+            labels=label,
+            nothing=nothing,
+            message=error.message,
+        )
     if is_htmx(request):
         return _result(request, session, player, round_)
     return redirect(request, f"/rounds/{round_id}")
@@ -313,8 +333,10 @@ def _guess_again(
     session: Session,
     player: Player,
     round_id: UUID,
-    class_id: int | None,
+    *,
+    chosen_id: int | None,
     labels: list[str],
+    nothing: bool,
     message: str,
 ) -> Response:
     """The round once more with what was typed, for a browser without scripts."""
@@ -323,16 +345,27 @@ def _guess_again(
         return redirect(request, f"/rounds/{round_id}")
     study = studies.get(session, round_.cluster_map.image.study.slug)
     context = _round_context(
-        session, player, study, round_, chosen_id=class_id, labels=labels, message=message
+        session,
+        player,
+        study,
+        round_,
+        chosen_id=chosen_id,
+        labels=labels,
+        nothing=nothing,
+        message=message,
     )
     return render(request, "play/page.html", context, status_code=InvalidInputError.status)
 
 
 @router.post("/rounds/{round_id}/resign")
 def resign(
-    request: Request, session: SessionDep, player: KnownPlayerDep, round_id: UUID
+    request: Request,
+    session: SessionDep,
+    player: KnownPlayerDep,
+    round_id: UUID,
+    nothing: Annotated[bool, Form()] = False,
 ) -> Response:
-    round_ = rounds.resign(session, round_id=round_id, player=player)
+    round_ = rounds.resign(session, round_id=round_id, player=player, nothing_nameable=nothing)
     if is_htmx(request):
         return _result(request, session, player, round_)
     return redirect(request, f"/rounds/{round_id}")

@@ -79,16 +79,12 @@ def draw_river(layers: Sequence[LayerView]) -> River:
     return River(rows, height, BLOCK_PX, GAP_PX, colours)
 
 
-def best_concept(group: MapGroup) -> str | None:
-    return group.concepts[0][0] if group.concepts else None
-
-
 def _colours(layers: Sequence[LayerView]) -> dict[str, int]:
     """Colours for the best concepts that carry most weight over all layers."""
     weights: dict[str, float] = defaultdict(float)
     for layer in layers:
         for group in layer.groups:
-            if (name := best_concept(group)) is not None:
+            if (name := group.best) is not None:
                 weights[name] += group.weight
     first = sorted(weights, key=lambda name: (-weights[name], name))[:N_COLOURS]
     return {name: number for number, name in enumerate(first, start=1)}
@@ -97,7 +93,7 @@ def _colours(layers: Sequence[LayerView]) -> dict[str, int]:
 def _blocks(layer: LayerView, top: int, colours: Mapping[str, int]) -> tuple[Block, ...]:
     blocks, left = [], 0.0
     for group in layer.groups:
-        name = best_concept(group)
+        name = group.best
         colour = colours.get(name) if name is not None else None
         blocks.append(Block(group, left, group.weight, top, colour))
         left += group.weight
@@ -109,8 +105,7 @@ def _ribbons(blocks: Sequence[Block], following: Sequence[Block]) -> tuple[Ribbo
         (one, other)
         for one in blocks
         for other in following
-        if best_concept(one.group) is not None
-        and best_concept(one.group) == best_concept(other.group)
+        if one.group.best is not None and one.group.best == other.group.best
     ]
     leaving: dict[int, float] = defaultdict(float)
     arriving: dict[int, float] = defaultdict(float)
@@ -125,7 +120,7 @@ def _ribbons(blocks: Sequence[Block], following: Sequence[Block]) -> tuple[Ribbo
         left_at[id(other)] += other.width * one.width / arriving[id(other)]
         ribbons.append(
             Ribbon(
-                concept=best_concept(one.group) or "",
+                concept=one.group.best or "",
                 colour=one.colour,
                 from_left=from_left,
                 from_right=left_at[id(one)],

@@ -5,6 +5,12 @@ function fieldsOf(set) {
   return [...set.querySelectorAll("input[name=label]")];
 }
 
+// Whoever says that there is nothing to name has no words for it: what was typed stays, unsent.
+function refreshNothing(set) {
+  const isNothing = set.querySelector("[name=nothing]").checked;
+  for (const field of fieldsOf(set)) field.disabled = isNothing;
+}
+
 // Fields only appear, they never go away again: one that hid when it lost the focus would move the
 // "Guess" button from under the very finger that took the focus from it.
 function refresh(set) {
@@ -21,6 +27,7 @@ function start(root) {
       field.hidden = i > 0;
     });
     refresh(set);
+    refreshNothing(set);
   }
 }
 
@@ -60,6 +67,11 @@ for (const type of ["focusin", "input"]) {
     if (set) setTimeout(() => refresh(set));
   });
 }
+
+document.addEventListener("change", (event) => {
+  const set = event.target.closest?.("[data-labels]");
+  if (set && event.target.name === "nothing") refreshNothing(set);
+});
 
 document.addEventListener("htmx:after:swap", () => start(document));
 start(document);

@@ -285,9 +285,10 @@ def guess_cat(session: Session, *labels_: str) -> list[Job]:
 
 
 def test_a_label_typed_while_the_concepts_job_works_asks_for_a_job_of_its_own(
-    sessions: sessionmaker[Session],
+    sessions: sessionmaker[Session], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And its player does not wait for the one that works."""
+    monkeypatch.setattr(rules, "LABELS_FOR_JOB", 1)
     with sessions.begin() as session:
         (job,) = guess_cat(session, "ear")
     class_id = job.arguments["class_id"]
@@ -302,6 +303,9 @@ def test_a_label_typed_while_the_concepts_job_works_asks_for_a_job_of_its_own(
         assert labels.classes_with_new_labels(session) == [class_id]
 
 
-def test_of_many_guesses_before_a_job_one_asks_for_it(sessions: sessionmaker[Session]) -> None:
+def test_of_many_guesses_before_a_job_one_asks_for_it(
+    sessions: sessionmaker[Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rules, "LABELS_FOR_JOB", 1)
     asked = at_once(sessions, lambda session: len(guess_cat(session, "ear")))
     assert sorted(asked) == [*[0] * (N_AT_ONCE - 1), 1]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from app import rules
 from app.infra.queue import queued_jobs
 from app.models import (
     ClusterMap,
@@ -199,8 +200,14 @@ class TestConcepts:
         assert rows_of(session, simulated=True) == before
 
     def test_each_kind_asks_for_its_own_job_once(
-        self, session: Session, game: Game, player: Player, simulated: Player
+        self,
+        session: Session,
+        game: Game,
+        player: Player,
+        simulated: Player,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
+        monkeypatch.setattr(rules, "LABELS_FOR_JOB", 1)
         for someone in (player, simulated, players.create_simulated(session)):
             for m in game.maps[1:]:
                 m.n_finished = m.simulated_n_finished = 9
@@ -213,8 +220,13 @@ class TestConcepts:
         ]
 
     def test_upkeep_learns_what_still_waits_kind_by_kind(
-        self, session: Session, game: Game, simulated: Player
+        self,
+        session: Session,
+        game: Game,
+        simulated: Player,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
+        monkeypatch.setattr(rules, "LABELS_FOR_JOB", 1)
         play(session, simulated, game, "ear")
         session.expire_all()
         assert labels.classes_with_new_labels(session) == []

@@ -1,6 +1,7 @@
 """The game's rules as the services keep them."""
 
 import io
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import numpy as np
@@ -15,7 +16,7 @@ from app.infra.errors import ConflictError, ForbiddenError, InvalidInputError, N
 from app.infra.queue import queued_jobs
 from app.infra.storage import Storage
 from app.models import Label, Player, PointsEntry, Round
-from app.services import players, rounds
+from app.services import labels, players, rounds
 from tests.services.conftest import Game
 
 
@@ -270,15 +271,30 @@ class TestGuessing:
         assert outcome.labels == ["tail"]
         assert outcome.labels_of_others == [("ears", 1)]
 
-    def test_the_first_new_label_asks_for_concepts_and_the_next_do_not(
-        self, session: Session, player: Player, rival: Player, game: Game
+    def test_enough_new_labels_ask_for_concepts_and_the_next_do_not(
+        self, session: Session, game: Game
     ) -> None:
-        for someone in (player, rival):
+        """Two a round; the tenth is that of the fifth round."""
+        asked = []
+        for _ in range(7):
+            someone = players.create_guest(session)[0]
             game.maps[0].n_finished = 0
             session.flush()
-            guess(session, someone, deal(session, someone, game), game.cat.id, "ears")
-        jobs = [job for job in queued_jobs(session) if job.name == "labels.group_class"]
-        assert [job.arguments for job in jobs] == [{"class_id": game.cat.id, "simulated": False}]
+            guess(session, someone, deal(session, someone, game), game.cat.id, "ears", "tail")
+            jobs = [job for job in queued_jobs(session) if job.name == "labels.group_class"]
+            asked.append([job.arguments for job in jobs])
+        job = {"class_id": game.cat.id, "simulated": False}
+        assert asked == [[], [], [], [], [job], [job], [job]]
+
+    def test_fewer_new_labels_wait_for_upkeep(
+        self, session: Session, player: Player, game: Game
+    ) -> None:
+        rounds.resign(session, round_id=deal(session, player, game).id, player=player)
+        assert labels.classes_with_new_labels(session) == []
+        later = datetime.now(UTC) + rules.LABELS_WAIT_AT_MOST
+        assert labels.classes_with_new_labels(session, now=later) == [game.cat.id]
+        labels.note_new_labels(session, class_id=game.cat.id, simulated=False, are_there=False)
+        assert labels.classes_with_new_labels(session, now=later) == []
 
 
 class TestLedger:

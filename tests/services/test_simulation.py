@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.infra.db import make_engine, session_factory
 from app.infra.errors import ConflictError, InvalidInputError
 from app.infra.storage import Storage
-from app.models import ClusterMap, Image, Label, Player, Round, Study, StudyClass
+from app.models import ClusterMap, Image, Label, NewLabels, Player, Round, Study
 from app.picturebook.scenes import Recipe
 from app.picturebook.words import names
 from app.services import practice, rounds
@@ -121,11 +121,11 @@ class TestPlaying:
         list(crowd(2).play(8))
         assert count(factory, ClusterMap, ClusterMap.n_finished > 0) == 0
         assert count(factory, ClusterMap, ClusterMap.simulated_n_finished == 2) == 4
-        assert count(factory, StudyClass, StudyClass.has_new_labels) == 0
+        assert count(factory, NewLabels, ~NewLabels.simulated) == 0
 
     def test_what_is_due_is_noted(self, factory: sessionmaker[Session], crowd: Crowd) -> None:
         list(crowd(2).play(2))
-        assert count(factory, StudyClass, StudyClass.has_new_simulated_labels) == 1
+        assert count(factory, NewLabels, NewLabels.simulated) == 2
 
     def test_a_practice_round_is_played_as_any(
         self, factory: sessionmaker[Session], crowd: Crowd

@@ -12,7 +12,15 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from sqlalchemy import func, select
 
-from app.models import ClusterMap, Image, Label, LocalExplanation, Player, Round, StudyClass
+from app.models import (
+    ClusterMap,
+    Image,
+    Label,
+    LocalExplanation,
+    Player,
+    Round,
+    StudyClass,
+)
 from tests.walkthroughs.conftest import Site
 
 Shoot = Callable[[Page, str], None]
@@ -261,6 +269,9 @@ def test_whole_loop(
         assert session.scalar(select(func.sum(ClusterMap.n_finished))) == 3 * N_ROUNDS + 4
 
     # Their words become concepts, and the explanation page shows them.
+    researcher.goto(f"{site.address}/studio/test-study")
+    researcher.get_by_role("button", name="Make concepts now").click()
+    expect(researcher.get_by_text("Asked for.")).to_be_visible()
     wait_for_concepts(site)
     image = busiest_image(site)
     researcher.goto(f"{site.address}/explanations/{image.id}")

@@ -15,9 +15,10 @@ from sqlalchemy.orm import Session
 from starlette.routing import Mount
 from starlette.testclient import TestClient
 
+from app.concepts.agreement import Agreement
 from app.infra.storage import Storage
 from app.models import Account, Concept, Image, Study
-from app.services import access, accounts, drafts, rounds, sharing, tokens
+from app.services import access, accounts, concept_runs, drafts, rounds, sharing, tokens
 from app.services.tokens import Scope
 from app.web import studies
 from app.web.templating import STATIC_FOLDERS
@@ -143,6 +144,9 @@ TABLE = {
     "GET /studio/{slug}/classes/{class_id}": VIEW,
     "GET /studio/{slug}/classes/{class_id}/data.json": VIEW,
     "GET /studio/{slug}/classes/{class_id}/data.csv": VIEW,
+    "GET /studio/{slug}/classes/{class_id}/runs": VIEW,
+    "GET /studio/{slug}/classes/{class_id}/runs/{number}": VIEW,
+    "GET /studio/{slug}/classes/{class_id}/runs/{number}/data.json": VIEW,
     "POST /studio/{slug}/classes/{class_id}/measure": MODERATE,
     "GET /studio/{slug}/classes/{class_id}/measurement": VIEW,
     "GET /studio/{slug}/concepts/{concept_id}": VIEW,
@@ -362,6 +366,15 @@ def site(session: Session, storage: Storage) -> Site:
     round_ = rounds.deal(session, player=player.player, study=study)
     assert round_ is not None
     rounds.resign(session, round_id=round_.id, player=player.player)
+    concept_runs.record(
+        session,
+        class_id=image.class_id,
+        simulated=False,
+        made_by={"method": "paper", "sentence_model": "none", "layerplay": "0"},
+        members=[],
+        scores={},
+        agreement=Agreement(None, None, None, 0, 0),
+    )
     make_account(session, role="admin")  # so that no admin is the only one
     bystander = make_account(session, "bystander")
     session.commit()

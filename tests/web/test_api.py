@@ -77,6 +77,13 @@ class TestPlaying:
         assert session.scalar(select(func.count()).select_from(Label)) == 1
         assert session.scalar(select(func.count()).select_from(PointsEntry)) == 1
 
+    def test_nothing_nameable_is_an_answer(
+        self, bearer: TestClient, session: Session, dealt: dict
+    ) -> None:
+        done = bearer.post(f"{API}/rounds/{dealt['id']}/resign", json={"nothing_nameable": True})
+        assert done.json()["outcome"]["nothing_nameable"] is True
+        assert session.scalars(select(Round.nothing_nameable)).all() == [True]
+
     def test_when_all_is_seen_there_is_no_round(
         self, bearer: TestClient, study: Study, image: Image
     ) -> None:

@@ -5,6 +5,7 @@ from uuid import uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.services.answers import Answers
 from app.services.explanations import LayerView, MapGroup
 from app.web.river import draw_river
 
@@ -25,6 +26,8 @@ def layer(number: int, *groups: tuple[float, str | None]) -> LayerView:
                 channels=(0,),
                 concepts=((name, 1.0),) if name else (),
                 given={},
+                answers=Answers(),
+                agreement=None,
                 wins=0,
                 losses=0,
                 resignations=0,

@@ -85,15 +85,24 @@ def guess(
         player=player,
         class_id=asked.class_id,
         labels=asked.labels,
+        nothing_nameable=asked.nothing_nameable,
         is_burst=is_burst,
     )
     return _round(session, round_)
 
 
 @router.post("/rounds/{round_id}/resign", summary="Give up")
-def resign(session: SessionDep, player: PlayerDep, round_id: UUID) -> shapes.RoundOut:
+def resign(
+    session: SessionDep, player: PlayerDep, round_id: UUID, asked: shapes.Resign | None = None
+) -> shapes.RoundOut:
     """Ends a round without a guess. On a finished one it changes nothing."""
-    return _round(session, rounds.resign(session, round_id=round_id, player=player))
+    round_ = rounds.resign(
+        session,
+        round_id=round_id,
+        player=player,
+        nothing_nameable=asked is not None and asked.nothing_nameable,
+    )
+    return _round(session, round_)
 
 
 @router.get(
@@ -233,6 +242,8 @@ def _outcome(session: Session, round_: Round) -> shapes.OutcomeOut:
         labels_of_others=[
             shapes.OtherLabel(text=label, n_players=n) for label, n in found.labels_of_others
         ],
+        nothing_nameable=found.nothing_nameable,
+        n_nothing_of_others=found.n_nothing_of_others,
         practice_region=found.practice.region if found.practice else None,
         is_spare=found.is_spare,
         answer_url=f"/api/v1/rounds/{round_.id}/answer.jpg",

@@ -48,12 +48,22 @@ class Reveal(Shape):
 
 
 class Guess(Shape):
-    """The answer, and up to five words for what was seen. Sent again, the first one stands."""
+    """The answer, and up to five words for what was seen, or that there is nothing to name. Sent
+    again, the first one stands."""
 
-    model_config = example(class_id=3, labels=["sail", "mast"])
+    model_config = example(class_id=3, labels=["sail", "mast"], nothing_nameable=False)
 
     class_id: RowNumber
     labels: list[Text] = Field(default_factory=list)
+    nothing_nameable: bool = False
+
+
+class Resign(Shape):
+    """Whether there was nothing to name."""
+
+    model_config = example(nothing_nameable=True)
+
+    nothing_nameable: bool = False
 
 
 class Choice(Shape):
@@ -66,7 +76,8 @@ class Choice(Shape):
 
 
 class Points(Shape):
-    """A line of the points ledger: why, and of what it speaks (a label, a badge, a day)."""
+    """A line of the points ledger: why, and of what it speaks (a label, a badge, a day; nothing
+    where others agreed that there is nothing to name)."""
 
     model_config = example(reason="agreement", points=2, detail="sail")
 
@@ -94,8 +105,9 @@ class OtherLabel(Shape):
 
 
 class OutcomeOut(Shape):
-    """The answer to a finished round. practice_region: what a practice round was about. is_spare:
-    the map had all the rounds wanted, so that this one counts in no result."""
+    """The answer to a finished round. nothing_nameable: said in place of labels, as by
+    n_nothing_of_others. practice_region: what a practice round was about. is_spare: the map had all
+    the rounds wanted, so that this one counts in no result."""
 
     model_config = example(
         true_class="sailboat",
@@ -119,6 +131,8 @@ class OutcomeOut(Shape):
     points: list[Points]
     labels: list[LabelOut]
     labels_of_others: list[OtherLabel]
+    nothing_nameable: bool
+    n_nothing_of_others: int
     practice_region: str | None
     is_spare: bool
     answer_url: str
