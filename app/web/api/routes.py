@@ -113,6 +113,17 @@ def resign(session: SessionDep, player: ApiPlayerDep, round_id: UUID) -> shapes.
     return _round(session, rounds.resign(session, round_id=round_id, player=player))
 
 
+@_game.post(
+    "/me/skip-introduction",
+    summary="Skip the introduction",
+    status_code=204,
+    response_class=Response,
+)
+def skip_introduction(session: SessionDep, player: ApiPlayerDep) -> None:
+    """No lessons any more. A lesson under way goes on as a practice round like any other."""
+    rounds.skip_introduction(session, player)
+
+
 _JPEG: dict[int | str, dict[str, Any]] = {
     200: {"content": {"image/jpeg": {}}, "description": "A JPEG, 512 pixels square."}
 }
@@ -228,6 +239,7 @@ def _round(session: Session, round_: Round) -> shapes.RoundOut:
         points_for_right=rules.GUESS_POINTS[round_.reveal_index],
         choices=[_choice(one) for one in study.classes],
         taboo=round_.taboo,
+        lesson=round_.lesson,
         picture_url=f"{PREFIX}/rounds/{round_.id}/picture?step={round_.reveal_index}",
         outcome=None if round_.is_open else _outcome(session, round_),
     )
