@@ -42,6 +42,11 @@ PRACTICE_POINTS = 2
 """Points for naming what a practice round shows, once a round. As much as a word that another
 player confirms, for it is as sure to be seen there: practice is neither better paid nor worse."""
 
+INTRODUCTION_ROUNDS = 3
+"""Rounds of practice in which a new player learns the game, each with one thing to learn: look and
+say, ask for more light, use words that others would use. More than three things are read by nobody
+who came to play, and three rounds take a minute and a half."""
+
 PRACTICE_ONE_IN = 8
 """After a player's first round in a study, which is practice where it can be, about one round in so
 many is. Ten minutes of play, some twenty rounds, then hold three: enough to tell a player who

@@ -177,8 +177,12 @@ def maps_of(session: Session, image: Image) -> list[ClusterMap]:
     )
 
 
-def make_player(session: Session) -> Player:
-    return create_guest(session)[0]
+def make_player(session: Session, *, is_introduced: bool = True) -> Player:
+    """A guest, who knows the game unless told otherwise."""
+    player = create_guest(session)[0]
+    player.is_introduced = is_introduced
+    session.flush()
+    return player
 
 
 def make_account(
@@ -190,7 +194,7 @@ def make_account(
         email=email,
         password_hash=_PASSWORD_HASH,
         role=role,
-        player=Player(kind="account", last_seen_at=datetime.now(UTC)),
+        player=Player(kind="account", is_introduced=True, last_seen_at=datetime.now(UTC)),
     )
     session.add(account)
     session.flush()

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, func, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, false, func, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -34,6 +34,8 @@ class Player(Base):
     # None where no cookie opens the player: it has an account, had one, or was merged.
     token_digest: Mapped[bytes | None] = mapped_column(LargeBinary(32), unique=True)
     merged_into_id: Mapped[UUID | None] = mapped_column(ForeignKey("players.id"), index=True)
+    # Has finished the introduction, or skipped it.
+    is_introduced: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[CreatedAt]
     last_seen_at: Mapped[Moment]
 

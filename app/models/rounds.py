@@ -8,6 +8,7 @@ from sqlalchemy import (
     ColumnElement,
     ForeignKey,
     Index,
+    SmallInteger,
     String,
     UniqueConstraint,
     Uuid,
@@ -50,6 +51,7 @@ class Round(Base):
             "(named_known is not null) = (practice and status in ('won', 'lost'))",
             name="named_known",
         ),
+        CheckConstraint("lesson is null or practice", name="lesson"),
         CheckConstraint("place_until is null or (status = 'open' and not practice)", name="place"),
         CheckConstraint("not is_spare or (status <> 'open' and not practice)", name="spare"),
         CheckConstraint("not is_excluded or (status <> 'open' and not practice)", name="excluded"),
@@ -75,6 +77,8 @@ class Round(Base):
     # A practice round is about a map with a known answer, and counts in no result.
     practice: Mapped[bool] = mapped_column(default=False, server_default=false())
     named_known: Mapped[bool | None]  # whether a label named what is known; set by the guess
+    # Which round of a new player's introduction it is, from 1; None for any other.
+    lesson: Mapped[int | None] = mapped_column(SmallInteger)
     # While it is set, one of the rounds wanted of the map is kept for this one. A round left open
     # gives its place back then, and is still its player's.
     place_until: Mapped[Moment | None]

@@ -23,9 +23,13 @@ def create_guest(session: Session) -> tuple[Player, str]:
 
 
 def create_simulated(session: Session) -> Player:
-    """A new simulated player. Nobody gets its token, so no browser can play as it."""
+    """A new simulated player, which needs no introduction. Nobody gets its token, so no browser can
+    play as it."""
     player = Player(
-        kind="simulated", token_digest=token_digest(new_token()), last_seen_at=datetime.now(UTC)
+        kind="simulated",
+        token_digest=token_digest(new_token()),
+        is_introduced=True,
+        last_seen_at=datetime.now(UTC),
     )
     session.add(player)
     session.flush()
@@ -97,6 +101,8 @@ def merge_guest(session: Session, *, guest: Player, account: Account) -> int:
         .returning(Round.id),
         execution_options={"synchronize_session": "fetch"},
     ).all()
+    for player in locked:
+        player.is_introduced |= found.is_introduced
     found.merged_into_id, found.token_digest = account.player_id, None
     session.flush()
     _merge_hands(session, source=found.id, target=account.player_id)

@@ -40,7 +40,8 @@ def deal(session: Session, *, player: Player, study: Study, daily: bool = False)
     ForbiddenError for a player who is banned from it.
 
     For practice it is a map with a known answer, while there is one; else as services.dealing says.
-    daily: of today's challenge; None when the player has been dealt all of it.
+    A new player's first rounds are practice, and marked as lessons of the introduction. daily: of
+    today's challenge; None when the player has been dealt all of it.
     """
     # One deal at a time for a player: a second tab waits here, then finds the open round.
     hand = dealing.lock_hand(session, player, study)
@@ -119,8 +120,10 @@ def _deal_new(
         map_id = _next_daily_map(session, player, study, now.date())
         has_place = map_id is not None and not ahead and dealing.take_place(session, map_id)
     else:
-        map_id = _practice_map(session, player, study, hand)
+        lesson = _next_lesson(session, player)
+        map_id = _practice_map(session, player, study, hand, is_lesson=lesson is not None)
         round_.practice = map_id is not None
+        round_.lesson = lesson if round_.practice else None
         # Simulated players' rounds are of no number wanted: a simulation asks for as many as it
         # likes.
         has_place = not (round_.practice or player.is_simulated or ahead)
@@ -139,8 +142,36 @@ def _deal_new(
     return round_
 
 
-def _practice_map(session: Session, player: Player, study: Study, hand: Hand) -> UUID | None:
-    due = rules.is_practice_round(player_id=player.id, study_id=study.id, number=hand.n_dealt + 1)
+def _next_lesson(session: Session, player: Player) -> int | None:
+    """Which round of the introduction a player's next round is; None when they know the game."""
+    if player.is_introduced:
+        return None
+    tally = session.scalar(select(Tally.n_rounds).where(Tally.player_id == player.id))
+    number = (tally or 0) + 1
+    if number <= rules.INTRODUCTION_ROUNDS:
+        return number
+    player.is_introduced = True
+    return None
+
+
+def skip_introduction(session: Session, player: Player) -> None:
+    """Never give the player a lesson again. A lesson that they are in goes on as a practice round
+    like any other, so that nothing they have typed is lost."""
+    session.execute(
+        update(Round)
+        .where(Round.player_id == player.id, Round.status == "open")
+        .values(lesson=None)
+    )
+    player.is_introduced = True
+    session.flush()
+
+
+def _practice_map(
+    session: Session, player: Player, study: Study, hand: Hand, *, is_lesson: bool
+) -> UUID | None:
+    due = is_lesson or rules.is_practice_round(
+        player_id=player.id, study_id=study.id, number=hand.n_dealt + 1
+    )
     return dealing.next_practice_map(session, player, study, hand) if due else None
 
 

@@ -56,9 +56,10 @@ class RoundContext:
 
     part: the template of the part, for the page that includes it. n_lit: steps of the reveal
     ladder that are lit, 1 to 6. taboo: words that earn nothing here. daily: of today's challenge.
-    nothing: whether the player has said that there is nothing to name. n_news: points that came
-    while the player was away. notes: notes from moderators that the player has not read yet.
-    Nothing here tells the answer.
+    lesson: which round of the introduction it is, from 1; None for any other. nothing: whether the
+    player has said that there is nothing to name. n_news: points that came while the player was
+    away. notes: notes from moderators that the player has not read yet. Nothing here tells the
+    answer.
     """
 
     study: Study
@@ -68,6 +69,7 @@ class RoundContext:
     choices: list[tuple[StudyClass, str]]
     taboo: list[str]
     daily: bool
+    lesson: int | None
     n_news: int
     notes: list[Note]
     part: str = "play/_round.html"
@@ -95,8 +97,8 @@ class StageContext:
 @dataclass(frozen=True, slots=True)
 class ResultContext:
     """A finished round with its answer. last_step: the reveal index the player had reached. daily:
-    whether today's challenge goes on with the next round. reported: whether the player has just
-    reported a word."""
+    whether today's challenge goes on with the next round. lesson: see RoundContext. reported:
+    whether the player has just reported a word."""
 
     study: Study
     standing: Standing
@@ -104,6 +106,7 @@ class ResultContext:
     last_step: int
     outcome: Outcome
     daily: bool
+    lesson: int | None
     badge_titles: dict[str, str]
     reported: bool
     part: str = "play/_result.html"
@@ -213,6 +216,7 @@ def _round_context(
         choices=list(zip(study.classes, keys, strict=False)),
         taboo=round_.taboo,
         daily=round_.daily_on is not None,
+        lesson=round_.lesson,
         n_news=sum(entry.points for entry in ledger.news(session, player.id)),
         notes=moderation.unread_notes(session, player),
         chosen_id=chosen_id,
@@ -248,6 +252,7 @@ def _result(
         last_step=round_.reveal_index,
         outcome=rounds.outcome(session, round_),
         daily=round_.daily_on is not None,
+        lesson=round_.lesson,
         badge_titles={badge.key: badge.title for badge in rules.BADGES},
         reported=reported,
     )
@@ -273,7 +278,37 @@ def reveal(
     if is_htmx(request):
         context = StageContext(round_id=round_.id, n_lit=round_.reveal_index + 1)
         return render(request, "play/_stage.html", context)
-    typed = [("label", text) for text in label if text.strip()]
+    return _back_to(request, round_, class_id, label, nothing=nothing)
+
+
+@router.post("/rounds/{round_id}/skip-introduction")
+def skip_introduction(
+    request: Request,
+    session: SessionDep,
+    player: KnownPlayerDep,
+    round_id: UUID,
+    class_id: Annotated[int | None, Form()] = None,
+    label: LabelForm = [],  # noqa: B006
+    nothing: Annotated[bool, Form()] = False,
+) -> Response:
+    """The player knows how to play: no lessons any more. The round goes on."""
+    round_ = rounds.get_round(session, round_id=round_id, player=player)
+    rounds.skip_introduction(session, player)
+    if is_htmx(request):
+        return Response(headers={"Cache-Control": "no-store"})  # in the place of the lesson
+    return _back_to(request, round_, class_id, label, nothing=nothing)
+
+
+def _back_to(
+    request: Request,
+    round_: Round,
+    class_id: int | None,
+    labels: list[str],
+    *,
+    nothing: bool,
+) -> Response:
+    """Back to an open round with what was chosen and typed, for a browser without scripts."""
+    typed = [("label", text) for text in labels if text.strip()]
     chosen = [("class_id", str(class_id))] if class_id is not None else []
     said = [("nothing", "true")] if nothing else []
     query = urlencode(chosen + typed + said)

@@ -177,6 +177,7 @@ def _environment() -> Environment:
         studio_stylesheets=_in_folder("studio"),
         reveal_percents=rules.REVEAL_PERCENTS,
         guess_points=rules.GUESS_POINTS,
+        n_lessons=rules.INTRODUCTION_ROUNDS,
         max_labels=rules.MAX_LABELS_PER_ROUND,
         max_label_characters=MAX_LABEL_CHARACTERS,
     )

@@ -34,6 +34,9 @@ document.addEventListener("htmx:after:swap", (event) => {
     // Back to the button, or on to the answers when this was the last step and it is gone.
     const next = document.getElementById(pressed) ?? document.querySelector("[name=class_id]");
     next?.focus({ preventScroll: true });
+  } else if (id === "coach") {
+    // The button that was pressed is gone with it.
+    document.getElementById("round-title")?.focus({ preventScroll: true });
   } else if (id === "message") {
     document.getElementById("message").scrollIntoView({ block: "nearest" });
   }

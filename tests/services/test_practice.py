@@ -10,9 +10,11 @@ from app.infra.queue import queued_jobs
 from app.infra.storage import Storage
 from app.models import ClusterMap, Concept, KnownAnswer, Player, PointsEntry, Round
 from app.services import explanations, exports, labels, players, practice, rounds
-from tests.factories import make_player
+from tests.factories import make_account, make_image, make_player, maps_of, spot_map
 from tests.services.conftest import Game, make_game
 from tests.services.test_labels import EMBED
+
+ONE_MAP = {"block1": [(50.0, spot_map())]}
 
 
 def state(
@@ -188,6 +190,64 @@ class TestDealing:
     ) -> None:
         state(session, game.maps[0])
         assert deal(session, player, game).id == deal(session, player, game).id
+
+
+class TestIntroduction:
+    @pytest.fixture
+    def new(self, session: Session, game: Game) -> Player:
+        """Somebody who has never played, where all maps are known."""
+        for m in game.maps:
+            state(session, m)
+        return make_player(session, is_introduced=False)
+
+    def test_a_new_players_first_rounds_are_lessons_with_a_known_answer(
+        self, session: Session, storage: Storage, game: Game, new: Player
+    ) -> None:
+        image = make_image(session, storage, game.study, class_name="cat", maps=ONE_MAP)
+        state(session, maps_of(session, image)[0])
+        lessons = []
+        for _ in range(4):
+            round_ = deal(session, new, game)
+            lessons.append((round_.practice, round_.lesson))
+            rounds.resign(session, round_id=round_.id, player=new)
+        assert lessons[:3] == [(True, 1), (True, 2), (True, 3)]
+        assert lessons[3][1] is None
+        assert new.is_introduced
+
+    def test_it_goes_on_in_another_study_and_not_anew(
+        self, session: Session, storage: Storage, game: Game, new: Player
+    ) -> None:
+        rounds.resign(session, round_id=deal(session, new, game).id, player=new)
+        game.study.name, game.study.slug = "Others", "others"
+        session.flush()
+        elsewhere = make_game(session, storage)
+        state(session, elsewhere.maps[0])
+        assert deal(session, new, elsewhere).lesson == 2
+
+    def test_where_nothing_is_known_a_new_player_goes_straight_on(
+        self, session: Session, game: Game
+    ) -> None:
+        round_ = deal(session, make_player(session, is_introduced=False), game)
+        assert (round_.practice, round_.lesson) == (False, None)
+
+    def test_skipped_the_round_under_way_goes_on_and_no_lesson_comes_again(
+        self, session: Session, game: Game, new: Player
+    ) -> None:
+        round_ = deal(session, new, game)
+        rounds.skip_introduction(session, new)
+        again = deal(session, new, game)
+        assert (again.id, again.practice, again.lesson) == (round_.id, True, None)
+        rounds.resign(session, round_id=round_.id, player=new)
+        assert deal(session, new, game).lesson is None
+
+    def test_a_guest_who_signs_in_takes_along_that_they_know_the_game(
+        self, session: Session, new: Player
+    ) -> None:
+        account = make_account(session)
+        account.player.is_introduced = False
+        rounds.skip_introduction(session, new)
+        players.merge_guest(session, guest=new, account=account)
+        assert account.player.is_introduced
 
 
 class TestAnswering:

@@ -61,7 +61,7 @@ class RoundLife(RuleBasedStateMachine):
         practice.store_known_answer(
             session, cluster_map_id=maps[0].id, region="sail", words=["sail"], energy_share=0.9
         )
-        self.players = [make_player(session) for _ in range(N_PLAYERS)]
+        self.players = [make_player(session, is_introduced=False) for _ in range(N_PLAYERS)]
         self.accounts = [make_account(session) for _ in range(N_PLAYERS)]
         session.commit()
 
@@ -89,6 +89,11 @@ class RoundLife(RuleBasedStateMachine):
     @rule(who=Who, daily=st.booleans())
     def deal_ahead(self, who: int, daily: bool) -> None:
         rounds.deal_ahead(self.session, player=self.players[who], study=self.study, daily=daily)
+        self.session.commit()
+
+    @rule(who=Who)
+    def skip_introduction(self, who: int) -> None:
+        rounds.skip_introduction(self.session, self.players[who])
         self.session.commit()
 
     @rule(who=Who, from_index=st.integers(0, 2))

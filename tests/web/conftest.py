@@ -72,8 +72,9 @@ def image(session: Session, storage: Storage, study: Study) -> Image:
 
 @pytest.fixture
 def player(session: Session, client: TestClient) -> Player:
-    """The client's player."""
+    """The client's player, who knows the game."""
     player, token = players.create_guest(session)
+    player.is_introduced = True
     session.commit()
     client.cookies.set(PLAYER_COOKIE, token)
     return player

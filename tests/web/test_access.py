@@ -56,6 +56,7 @@ TABLE = {
     "POST /rounds/{round_id}/reveal": OWN_ROUND,
     "POST /rounds/{round_id}/guess": OWN_ROUND,
     "POST /rounds/{round_id}/resign": OWN_ROUND,
+    "POST /rounds/{round_id}/skip-introduction": OWN_ROUND,
     "POST /rounds/{round_id}/report": "0000000",  # nobody has typed the word in the table
     "POST /play/{slug}/notes/{note_id}/read": "0++++++",  # it comes after a first round
     "GET /rounds/{round_id}/picture": OWN_ROUND,
@@ -78,6 +79,7 @@ TABLE = {
     "GET /api/v1/rounds/{round_id}/picture": OWN_ROUND_BY_API,
     "GET /api/v1/rounds/{round_id}/answer.jpg": OWN_ROUND_BY_API,
     "GET /api/v1/me": PLAYED,
+    "POST /api/v1/me/skip-introduction": PLAYED,
     "GET /api/v1/me/points": PLAYED,
     "GET /api/v1/boards/{period}": PLAYED,
     "GET /api/v1/studies": PLAYED,

@@ -9,8 +9,10 @@ from sqlalchemy.orm import Session
 
 from app import rules
 from app.models import Image, Label, Player, PointsEntry, Round, Study
+from app.services import practice
 from app.web.api import openapi
 from app.web.api.shapes import Page, Shape, all_shapes, examples
+from tests.factories import maps_of
 
 API = "/api/v1"
 
@@ -101,6 +103,22 @@ class TestPlaying:
         assert is_problem(bearer.get(f"{address}/picture?step=1"), 403)
         assert is_problem(bearer.get(f"{address}/answer.jpg"), 403)
 
+    def test_a_new_player_gets_lessons_and_may_skip_them(
+        self, bearer: TestClient, session: Session, study: Study, image: Image
+    ) -> None:
+        practice.store_known_answer(
+            session,
+            cluster_map_id=maps_of(session, image)[0].id,
+            region="sail",
+            words=["sail"],
+            energy_share=0.8,
+        )
+        session.commit()
+        deal = {"study": study.slug}
+        assert bearer.post(f"{API}/rounds", json=deal).json()["lesson"] == 1
+        assert bearer.post(f"{API}/me/skip-introduction").status_code == 204
+        assert bearer.post(f"{API}/rounds", json=deal).json()["lesson"] is None
+
     def test_a_browser_may_use_its_cookie(
         self, client: TestClient, player: Player, study: Study, image: Image
     ) -> None:
@@ -169,7 +187,7 @@ class TestErrors:
 class TestDescription:
     def test_every_call_is_described_with_its_answers(self) -> None:
         operations = [o for path in openapi()["paths"].values() for o in path.values()]
-        assert len(operations) == 53
+        assert len(operations) == 54
         assert all(
             o["summary"] and o["description"] and "401" in o["responses"] for o in operations
         )

@@ -440,6 +440,33 @@ class TestPractising:
         session.commit()
         return dealt
 
+    @pytest.fixture
+    def lesson(self, session: Session, player: Player, practice_round: Round) -> Round:
+        """The client's open round, as a new player's first."""
+        player.is_introduced, practice_round.lesson = False, 1
+        session.commit()
+        return practice_round
+
+    def test_a_lesson_says_what_to_do_and_afterwards_what_to_try(
+        self, client: TestClient, study: Study, lesson: Round
+    ) -> None:
+        page = client.get(f"/play/{study.slug}").text
+        assert "Practice 1 of 3. Look at what is lit" in text_of(part(page, "coach"))
+        data = {"class_id": class_id(study, "kite")}
+        said = text_of(client.post(f"/rounds/{lesson.id}/guess", data=data, headers=HTMX).text)
+        assert "A word for it would have earned points." in said
+        assert "Nobody is always right" in said
+        assert "Next time, type a word or two" in said
+
+    def test_skipped_without_scripts_it_is_gone_and_what_was_typed_is_there(
+        self, client: TestClient, lesson: Round
+    ) -> None:
+        data = {"label": ["wet sand"]}
+        answer = client.post(f"/rounds/{lesson.id}/skip-introduction", data=data)
+        page = client.get(answer.headers["location"]).text
+        assert part(page, "coach") == ""
+        assert 'value="wet sand"' in page
+
     def test_until_its_answer_it_looks_like_any_other_round(
         self,
         client: TestClient,

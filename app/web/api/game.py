@@ -105,6 +105,17 @@ def resign(
     return _round(session, round_)
 
 
+@router.post(
+    "/me/skip-introduction",
+    summary="Skip the introduction",
+    status_code=204,
+    response_class=Response,
+)
+def skip_introduction(session: SessionDep, player: PlayerDep) -> None:
+    """No lessons any more. A lesson under way goes on as a practice round like any other."""
+    rounds.skip_introduction(session, player)
+
+
 @router.get(
     "/rounds/{round_id}/picture",
     summary="The lit picture",
@@ -215,6 +226,7 @@ def _round(session: Session, round_: Round) -> shapes.RoundOut:
         points_for_right=rules.GUESS_POINTS[round_.reveal_index],
         choices=[_choice(one) for one in study.classes],
         taboo=round_.taboo,
+        lesson=round_.lesson,
         picture_url=f"/api/v1/rounds/{round_.id}/picture?step={round_.reveal_index}",
         outcome=None if round_.is_open else _outcome(session, round_),
     )

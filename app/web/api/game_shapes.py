@@ -139,7 +139,8 @@ class OutcomeOut(Shape):
 
 
 class RoundOut(Shape):
-    """A round. While it is open, nothing in it tells the answer; outcome is null."""
+    """A round. While it is open, nothing in it tells the answer; outcome is null. lesson: for a
+    player's first rounds, which of the introduction's three it is; these are practice."""
 
     model_config = example(
         id=_ROUND,
@@ -162,6 +163,7 @@ class RoundOut(Shape):
     choices: list[Choice]
     taboo: list[str]
     picture_url: str
+    lesson: int | None = None
     outcome: OutcomeOut | None = None
 
 
