@@ -197,15 +197,6 @@ def test_a_class_that_is_gone_is_no_error(session: Session) -> None:
     assert labels.group_class(session, class_id=12345, embed=EMBED, recipe="paper") is False
 
 
-def test_new_labels_are_noted_until_a_job_takes_them_up(
-    session: Session, game: Game, play: Play
-) -> None:
-    play(0, "ear")
-    assert labels.classes_with_new_labels(session) == [game.cat.id]
-    labels.note_new_labels(session, class_id=game.cat.id, simulated=False, are_there=False)
-    assert labels.classes_with_new_labels(session) == []
-
-
 class TestLocalExplanation:
     def test_maps_stand_by_falling_weight_with_their_concepts_and_record(
         self, session: Session, game: Game, play: Play

@@ -243,6 +243,7 @@ SCOPES: dict[Scope, tuple[str, ...]] = {
         "GET /api/v1/rounds/{round_id}/answer.jpg",
         "GET /api/v1/me",
         "GET /api/v1/me/points",
+        "POST /api/v1/me/skip-introduction",
         "GET /api/v1/boards/{period}",
     ),
     "read": (

@@ -240,7 +240,7 @@ class TestRevealing:
 
 class TestGuessing:
     def test_a_right_guess_is_stored_with_its_labels_and_points(
-        self, client: TestClient, session: Session, study: Study, round_: Round, sent: Sent
+        self, client: TestClient, session: Session, study: Study, round_: Round
     ) -> None:
         data = {"class_id": class_id(study, "boat"), "label": ["white sail", "", "mast"]}
         answer = client.post(f"/rounds/{round_.id}/guess", data=data)
@@ -248,7 +248,6 @@ class TestGuessing:
         assert stored(session, round_).status == "won"
         assert list(session.scalars(select(Label.text))) == ["white sail", "mast"]
         assert session.scalar(select(PointsEntry.points)) == rules.GUESS_POINTS[0]
-        assert [job.name for job in sent.jobs] == ["labels.group_class"]
 
     def test_the_answer_shows_the_truth_the_points_and_the_words(
         self, client: TestClient, study: Study, round_: Round

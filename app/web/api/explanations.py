@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import Field
 
+from app.concepts.agreement import Agreement
 from app.services import explanations, global_explanations, studies
 from app.services.explanations import LayerView, Merge
 from app.web.api.callers import ImageReaderDep, ReadStudyDep
@@ -19,7 +20,9 @@ router = APIRouter(tags=["explanations"])
 
 class LocalOut(Shape):
     """How the network came to its answer on a picture: each layer, from the input on, with its
-    groups of feature maps, the words for them and their scores. weight: percent of the layer."""
+    groups of feature maps, the words for them and their scores. weight: percent of the layer.
+    agreement: how far the players agree, as Krippendorff's alpha. run: which run of the concepts
+    job the words come from, and what it was made by."""
 
     model_config = example(
         {
@@ -30,6 +33,15 @@ class LocalOut(Shape):
             "said": "sailboat",
             "probability": 0.97,
             "players": "people",
+            "agreement": {
+                "alpha": 0.62,
+                "low": 0.41,
+                "high": 0.8,
+                "chance": 0.83,
+                "n_maps": 9,
+                "n_rounds": 41,
+            },
+            "run": {"number": 4, "method": "layerplay", "sentence_model": "all-MiniLM-L6-v2"},
             "layers": [],
         }
     )
@@ -41,6 +53,8 @@ class LocalOut(Shape):
     said: str | None
     probability: float | None
     players: Players
+    agreement: Agreement | None
+    run: dict[str, str | int] | None
     layers: list[LayerView]
 
 

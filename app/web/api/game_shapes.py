@@ -118,6 +118,8 @@ class OutcomeOut(Shape):
         points=[{"reason": "guess", "points": 8, "detail": ""}],
         labels=[{"text": "white sail", "remark": None}],
         labels_of_others=[{"text": "sail", "n_players": 3}],
+        nothing_nameable=False,
+        n_nothing_of_others=0,
         practice_region=None,
         is_spare=False,
         answer_url=f"/api/v1/rounds/{_ROUND}/answer.jpg",
