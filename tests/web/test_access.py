@@ -110,8 +110,13 @@ TABLE = {
     "POST /studio/{slug}/concepts/{concept_id}/mark": MODERATE,
     "GET /studio/{slug}/network": VIEW,
     "GET /studio/{slug}/network/data.csv": VIEW,
+    "GET /studio/{slug}/network/data.json": VIEW,
     "GET /compare": VIEW,
+    "GET /compare/data.csv": VIEW,
+    "GET /compare/data.json": VIEW,
     "GET /search": VIEW,
+    "GET /search/data.csv": VIEW,
+    "GET /search/data.json": VIEW,
     "GET /studio/{slug}/shares": OWN,
     "POST /studio/{slug}/shares": OWN,
     "POST /studio/{slug}/shares/{link_id}/revoke": OWN_FILE,
@@ -211,6 +216,10 @@ QUERIES = {
     "GET /rounds/{round_id}/picture": {"step": "0"},
     "GET /api/v1/rounds/{round_id}/picture": {"step": "0"},
     "GET /studio/{slug}/classes/{class_id}/measurement": {"players": "people"},
+    "GET /compare/data.csv": {"left": "{class_id}", "right": "{class_id}"},
+    "GET /compare/data.json": {"left": "{class_id}", "right": "{class_id}"},
+    "GET /search/data.csv": {"q": ""},
+    "GET /search/data.json": {"q": ""},
 }
 
 
@@ -312,7 +321,10 @@ def ask(session: Session, client: TestClient, site: Site, route: str) -> Respons
     return client.request(
         method,
         address,
-        params=QUERIES.get(route),
+        params={
+            name: value.format(class_id=site.class_id)
+            for name, value in QUERIES.get(route, {}).items()
+        },
         data=FORMS.get(route),
         json={**body, "study": site.study.slug} if body and "study" in body else body,
     )
