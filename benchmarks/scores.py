@@ -218,8 +218,8 @@ def table(results: Sequence[tuple[Setting, int, dict[str, bool]]]) -> list[str]:
     n_pairs = sum(setting == settings[0] for setting, *_ in results)
     heads = [f"{n} labels, {careless:.0%}" for careless, n in settings]
     lines = [
-        f"Right concept first, % of {n_pairs:,} pairs of a map and a crowd; columns: rounds on each "
-        "map, careless players.",
+        f"Right concept first, % of {n_pairs:,} pairs of a map and a crowd; columns: rounds on "
+        "each map, careless players.",
         "",
         f"| | {' | '.join(heads)} | mean |",
         f"|---{'|---' * (len(heads) + 1)}|",
