@@ -215,10 +215,11 @@ def is_right(scores: Mapping[str, float], part: Part) -> bool:
 
 def table(results: Sequence[tuple[Setting, int, dict[str, bool]]]) -> list[str]:
     settings = [(careless, n) for n in N_ROUNDS for careless in CARELESS_SHARES]
-    n_maps = sum(setting == settings[0] for setting, *_ in results)
+    n_pairs = sum(setting == settings[0] for setting, *_ in results)
     heads = [f"{n} labels, {careless:.0%}" for careless, n in settings]
     lines = [
-        f"Right concept first, % of {n_maps} maps; columns: rounds on each map, careless players.",
+        f"Right concept first, % of {n_pairs:,} pairs of a map and a crowd; columns: rounds on "
+        "each map, careless players.",
         "",
         f"| | {' | '.join(heads)} | mean |",
         f"|---{'|---' * (len(heads) + 1)}|",

@@ -14,7 +14,7 @@ from app.concepts import load_embedder
 from app.explain.networks import Network as LoadedNetwork
 from app.infra.settings import get_settings
 from app.models import Image, Study
-from app.services import computing, measuring, networks, studies
+from app.services import computing, contrasts, measuring, networks, studies
 from app.services.signs import AtWork
 from workers.celery_app import celery_app
 from workers.context import only_one, signs, storage, task_transaction
@@ -103,6 +103,43 @@ def measure_class(class_id: int, simulated: bool) -> None:
             return
         with task_transaction() as session:
             measuring.store(session, work=work, found=found, embed_name=embed.name)
+
+
+@celery_app.task(  # type: ignore[untyped-decorator]
+    name="explanations.contrast",
+    autoretry_for=(OperationalError,),
+    retry_backoff=True,
+    max_retries=8,
+)
+def contrast(contrast_id: str) -> None:
+    """Weigh a picture's maps against another class. Done once, however often it is asked for."""
+    key = UUID(contrast_id)
+    with only_one(key) as mine:
+        if not mine:
+            return
+        with task_transaction() as session:
+            work = contrasts.pending(session, key)
+        if work is None:
+            return
+        study = work.contrast.image.study
+        try:
+            weights, difference = computing.compute_contrast(
+                storage(), work, _network(study.network_id)
+            )
+        except Exception as error:
+            # The researcher reads the reason and can ask again; the log has the whole story.
+            _log.exception("contrast %s cannot be computed", contrast_id)
+            with task_transaction() as session:
+                contrasts.store_failure(session, key, reason=_reason(error))
+            return
+        with task_transaction() as session:
+            contrasts.store(
+                session,
+                key,
+                weights=weights,
+                difference=difference,
+                made_by=computing.made_by(study),
+            )
 
 
 def _reason(error: Exception) -> str:

@@ -8,6 +8,7 @@ from app.infra.settings import get_settings
 from app.services import (
     accounts,
     concept_search,
+    contrasts,
     dealing,
     drafts,
     export_jobs,
@@ -39,6 +40,8 @@ def ask_again() -> None:
                 enqueue(
                     session, "explanations.measure_class", class_id=class_id, simulated=simulated
                 )
+            for contrast_id in contrasts.unfinished(session):
+                enqueue(session, "explanations.contrast", contrast_id=str(contrast_id))
         if _is_empty("drafts"):
             drafts.ask_again(session)
         if _is_empty("labels"):

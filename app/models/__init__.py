@@ -4,7 +4,13 @@ from app.models.accounts import Account, ApiToken, OneTimeLink, Player, SignIn
 from app.models.audit import AuditEntry
 from app.models.base import Base
 from app.models.drafts import DraftFile, StudyDraft, Upload
-from app.models.explanations import ClusterMap, KnownAnswer, LayerExplanation, LocalExplanation
+from app.models.explanations import (
+    ClusterMap,
+    Contrast,
+    KnownAnswer,
+    LayerExplanation,
+    LocalExplanation,
+)
 from app.models.exports import Export, Snapshot
 from app.models.labels import (
     Concept,
@@ -46,6 +52,7 @@ __all__ = [
     "ConceptRun",
     "ConceptScore",
     "ConceptTest",
+    "Contrast",
     "DailyMap",
     "DraftFile",
     "Embedding",

@@ -119,3 +119,32 @@ class LocalExplanation(Base):
     run_id: Mapped[int | None] = mapped_column(
         ForeignKey("concept_runs.id", ondelete="SET NULL"), index=True
     )
+
+
+class Contrast(Base):
+    """Why a picture's class and not another: how much of what speaks for the one rather than for
+    the other lies in each of the picture's cluster maps."""
+
+    __tablename__ = "contrasts"
+    __table_args__ = (
+        UniqueConstraint("image_id", "other_index"),
+        CheckConstraint("status in ('pending', 'done', 'failed')", name="status"),
+        CheckConstraint("(status = 'failed') = (failure is not null)", name="failure"),
+        CheckConstraint("(status = 'done') = (weights is not null)", name="weights"),
+        Index("ix_contrasts_pending", "asked_at", postgresql_where=text("status = 'pending'")),
+    )
+
+    id: Mapped[PublicId]
+    image_id: Mapped[UUID] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"))
+    other_index: Mapped[int]  # of the network's classes
+    other_name: Mapped[str] = mapped_column(String(200))
+    status: Mapped[str] = mapped_column(String(16), default="pending")
+    failure: Mapped[str | None]
+    # By cluster map, percent of its layer's weight for the difference of the two logits.
+    weights: Mapped[dict[str, float] | None] = mapped_column(JSONB(none_as_null=True))
+    difference: Mapped[float | None]  # of the logits
+    asked_at: Mapped[Moment]
+    made_at: Mapped[Moment | None]
+    made_by: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+
+    image: Mapped[Image] = relationship(lazy="raise")

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from app import rules
 from app.explain import Explanation, explain_image
+from app.explain.features import compute_features
 from app.explain.networks import Network as LoadedNetwork
 from app.explain.pictures import open_picture
 from app.explain.render import reveal_mask
@@ -25,6 +26,7 @@ from app.picturebook.truth import region_shares, seen_by
 from app.picturebook.words import accepted
 from app.picturebook.world import REGIONS
 from app.services import practice, studies
+from app.services.contrasts import ContrastWork
 from app.services.drawing import VIEW_PX, to_jpeg
 
 
@@ -90,6 +92,30 @@ def compute(
     view = to_jpeg(network.view(picture, VIEW_PX))
     known = find_known_regions(content, network, explanation)
     return Result(explanation, view, time.perf_counter() - started, known)
+
+
+def compute_contrast(
+    storage: Storage, work: ContrastWork, network: LoadedNetwork
+) -> tuple[dict[UUID, float], float]:
+    """How much of what speaks for what the network said, rather than for the other class, lies in
+    each cluster map's channels, percent of its layer's weight; and the difference of the logits."""
+    contrast = work.contrast
+    image = contrast.image
+    assert image.target_index is not None, "only explained images are contrasted"
+    target, other = image.target_index, contrast.other_index
+    features = compute_features(
+        network.module,
+        network.preprocess(open_picture(storage.get(image.original_key))),
+        choose_target=lambda _: target,
+        choose_contrast=lambda _: other,
+        layers=list(work.channels),
+    )
+    weights = {
+        map_id: float(layer.percent[list(channels)].sum())
+        for layer in features.layers
+        for map_id, channels in work.channels[layer.name].items()
+    }
+    return weights, float(features.logits[target] - features.logits[other])
 
 
 def find_known_regions(
@@ -185,12 +211,7 @@ def store(session: Session, storage: Storage, *, image_id: UUID, result: Result)
     image.probability = result.explanation.probability
     image.computed_at = datetime.now(UTC)
     image.compute_s = result.compute_s
-    image.made_by = {
-        **{package: version(package) for package in ("layerplay", "torch", "torchvision")},
-        "network": image.study.network.fingerprint,
-        "clusterer": image.study.clusterer,
-        "seed": image.study.seed,
-    }
+    image.made_by = made_by(image.study)
     session.flush()
     for cluster_map, known in known_maps:
         practice.store_known_answer(
@@ -201,6 +222,16 @@ def store(session: Session, storage: Storage, *, image_id: UUID, result: Result)
             energy_share=known.energy_share,
         )
     studies.open_when_ready(session, image.study_id)
+
+
+def made_by(study: Study) -> dict[str, Any]:
+    """What an explanation comes from, for whoever reads it later."""
+    return {
+        **{package: version(package) for package in ("layerplay", "torch", "torchvision")},
+        "network": study.network.fingerprint,
+        "clusterer": study.clusterer,
+        "seed": study.seed,
+    }
 
 
 def store_failure(session: Session, *, image_id: UUID, reason: str) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import false, func, select
-from sqlalchemy.orm import Session, defer, joinedload
+from sqlalchemy.orm import Session, defer, joinedload, selectinload
 
 from app import rules
 from app.concepts import (
@@ -32,6 +32,7 @@ from app.models import (
     Concept,
     ConceptBelonging,
     ConceptRun,
+    Contrast,
     Image,
     Label,
     Layer,
@@ -43,6 +44,7 @@ from app.models import (
     Study,
 )
 from app.models import ConceptScore as ScoreRow
+from app.services import contrasts
 from app.services.answers import Answers, count_answers
 from app.services.drawing import read_map, read_view, to_jpeg
 
@@ -122,6 +124,8 @@ class LocalPage:
     that are no part of the image's class. drivers: by cluster map, the other pictures of the study
     that drive its channels most; none before the class was measured. agreement: how far players say
     the same of the picture's maps. run: that of the concepts job which made it; None before one.
+    contrast: the other class against which the layers' maps are weighed, once that is computed; the
+    maps are then shown one by one.
     """
 
     image: Image
@@ -135,6 +139,7 @@ class LocalPage:
     drivers: Mapping[UUID, Sequence[Driver]]
     agreement: Agreement | None
     run: ConceptRun | None
+    contrast: Contrast | None
 
 
 def get_image(session: Session, image_id: UUID) -> Image:
@@ -142,7 +147,10 @@ def get_image(session: Session, image_id: UUID) -> Image:
     image = session.scalar(
         select(Image)
         .where(Image.id == image_id, Image.status == "done")
-        .options(joinedload(Image.image_class), joinedload(Image.study).joinedload(Study.network))
+        .options(
+            joinedload(Image.image_class),
+            joinedload(Image.study).options(joinedload(Study.network), selectinload(Study.classes)),
+        )
     )
     if image is None:
         raise NotFoundError("There is no explanation of such a picture.")
@@ -150,12 +158,18 @@ def get_image(session: Session, image_id: UUID) -> Image:
 
 
 def local(
-    session: Session, image_id: UUID, *, merge: Merge = "none", simulated: bool | None = None
+    session: Session,
+    image_id: UUID,
+    *,
+    merge: Merge = "none",
+    simulated: bool | None = None,
+    against: int | None = None,
 ) -> LocalPage:
     """The local explanation as the concepts job stored it; before its first run, the maps alone.
 
     simulated: whose words, those of simulated players or those of people. None: those of people,
-    but where only simulated players have typed words for the image's class, theirs.
+    but where only simulated players have typed words for the image's class, theirs. against: the
+    index of a class to set what the network said against, as far as that has been computed.
     """
     image = get_image(session, image_id)
     by_people = has_labels(session, image.class_id, simulated=False)
@@ -167,19 +181,40 @@ def local(
         content = build(session, image_id=image_id, simulated=simulated)[image_id]
     else:
         content = stored.content
+    contrast = None if against is None else contrasts.find(session, image_id, other_index=against)
+    if contrast is not None and contrast.weights is not None:
+        merge = "none"
+        layers = single = _reweigh(_read_layers(content, "none"), contrast.weights)
+    else:
+        layers, single = _read_layers(content, merge), _read_layers(content, "none")
     return LocalPage(
         image=image,
         study=image.study,
         merge=merge,
         simulated=simulated,
         has_other=by_people if simulated else by_simulated,
-        layers=_read_layers(content, merge),
-        stretches=find_stretches([_shares(layer) for layer in _read_layers(content, "none")]),
+        layers=layers,
+        stretches=find_stretches([_shares(layer) for layer in single]),
         foreign=_foreign(session, image.class_id, simulated=simulated),
         drivers=_drivers(session, image_id),
         agreement=_read_agreement(content),
         run=None if stored is None else _run(session, stored.run_id),
+        contrast=contrast,
     )
+
+
+def _reweigh(layers: Sequence[LayerView], weights: Mapping[str, float]) -> tuple[LayerView, ...]:
+    """The same maps with other weights, heaviest first; kept_weight is what they have together."""
+    found = []
+    for layer in layers:
+        groups = [
+            replace(group, weight=sum(weights[str(map_id)] for map_id in group.map_ids))
+            for group in layer.groups
+        ]
+        groups.sort(key=lambda group: -group.weight)
+        kept_weight = sum(group.weight for group in groups)
+        found.append(replace(layer, groups=tuple(groups), kept_weight=kept_weight))
+    return tuple(found)
 
 
 def _run(session: Session, run_id: int | None) -> ConceptRun | None:
@@ -211,7 +246,7 @@ def _shares(layer: LayerView) -> dict[str, float]:
             agreed = group.given.get(name, 0) >= MIN_AGREED and not group.answers.is_nothing
             scores[name if agreed else None] += score
         maps.append(PlayedMap(group.map_ids, layer.number, group.weight, scores))
-    shares = evidence_shares(maps) if maps else {}
+    shares = evidence_shares(maps) if any(one.weight for one in maps) else {}
     return {name: share for name, share in shares.items() if name is not None}
 
 

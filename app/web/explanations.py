@@ -11,7 +11,8 @@ from starlette.responses import Response
 
 from app import rules
 from app.infra.errors import NotFoundError
-from app.services import explanations
+from app.models import Contrast
+from app.services import contrasts, explanations
 from app.services.explanations import LocalPage, Merge
 from app.web.deps import SessionDep, StorageDep
 from app.web.downloads import download, to_csv
@@ -29,12 +30,16 @@ _PICTURE_HEADERS = {"Cache-Control": "private, max-age=31536000, immutable"}
 @dataclass(frozen=True, slots=True)
 class ExplanationContext:
     """page: the explanation. players: whose words were asked for, None when nobody's in
-    particular; links keep it. top_score: the highest concept score on it, the end of the bars."""
+    particular; links keep it. top_score: the highest concept score on it, the end of the bars.
+    choices: the classes that the answer can be set against. contrasts: those that can be looked at.
+    """
 
     page: LocalPage
     players: Literal["people", "simulated"] | None
     top_score: float
     river: River
+    choices: list[tuple[int, str]]
+    contrasts: list[Contrast]
 
 
 @router.get("/{image_id}")
@@ -44,8 +49,9 @@ def show(
     image_id: UUID,
     merge: Merge = "none",
     players: Literal["people", "simulated"] | None = None,
+    against: int | None = None,
 ) -> Response:
-    page = _page(session, image_id, merge, players)
+    page = _page(session, image_id, merge, players, against)
     scores = [
         score for layer in page.layers for group in layer.groups for _, score in group.concepts
     ]
@@ -54,6 +60,8 @@ def show(
         players=players,
         top_score=max(scores, default=0.0),
         river=draw_river(page.layers),
+        choices=contrasts.choices(page.image),
+        contrasts=contrasts.done(session, image_id),
     )
     return render(request, "explanations/show.html", context)
 
@@ -63,9 +71,10 @@ def _page(
     image_id: UUID,
     merge: Merge,
     players: Literal["people", "simulated"] | None,
+    against: int | None,
 ) -> LocalPage:
     simulated = None if players is None else players == "simulated"
-    return explanations.local(session, image_id, merge=merge, simulated=simulated)
+    return explanations.local(session, image_id, merge=merge, simulated=simulated, against=against)
 
 
 @router.get("/{image_id}/data.json")
@@ -74,9 +83,10 @@ def data_json(
     image_id: UUID,
     merge: Merge = "none",
     players: Literal["people", "simulated"] | None = None,
+    against: int | None = None,
 ) -> Response:
     """All numbers of the page."""
-    page = _page(session, image_id, merge, players)
+    page = _page(session, image_id, merge, players, against)
     content = local_numbers(page)
     text = json.dumps(content, indent=1, ensure_ascii=False, default=str)
     return download(text, f"{page.study.slug}-picture-{image_id}.json")
@@ -94,6 +104,12 @@ def local_numbers(page: LocalPage) -> dict[str, Any]:
         "players": "simulated" if page.simulated else "people",
         "agreement": page.agreement and asdict(page.agreement),
         "run": page.run and {"number": page.run.number, **page.run.made_by},
+        "against": page.contrast
+        and {
+            "class": page.contrast.other_name,
+            "status": page.contrast.status,
+            "logit_difference": page.contrast.difference,
+        },
         "layers": [asdict(layer) for layer in page.layers],
     }
 
@@ -104,9 +120,10 @@ def data_csv(
     image_id: UUID,
     merge: Merge = "none",
     players: Literal["people", "simulated"] | None = None,
+    against: int | None = None,
 ) -> Response:
     """A row for each concept of each map, and one for a map without any."""
-    page = _page(session, image_id, merge, players)
+    page = _page(session, image_id, merge, players, against)
     rows: list[list[Any]] = [
         [
             *("layer", "layer_name", "map", "weight_percent", "feature_maps"),

@@ -1,8 +1,8 @@
 """The global explanations: a class, its concepts, the network, two classes side by side."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Set
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, Request
@@ -13,7 +13,7 @@ from app.infra.errors import NotFoundError
 from app.models import Study
 from app.services import curation, global_explanations, studies
 from app.services.global_explanations import MIN_BIAS_SHARE, ClassPage, ConceptPage, NetworkPage
-from app.web.deps import MaybeVisitorDep, ModeratedStudyDep, SessionDep
+from app.web.deps import MaybeVisitorDep, ModeratedStudyDep, SessionDep, Visitor
 from app.web.downloads import download, to_csv
 from app.web.sharing import StudyReaderDep, readable
 from app.web.templating import is_htmx, redirect, render
@@ -99,20 +99,6 @@ def class_json(
     return download(text, _file_name(page, "json"))
 
 
-def class_numbers(page: ClassPage) -> dict[str, Any]:
-    """All numbers of a class's explanation, by name."""
-    return {
-        "study": page.study.name,
-        "network": page.study.network.name,
-        "class": page.image_class.name,
-        "players": "simulated" if page.simulated else "people",
-        "pictures": page.n_pictures,
-        "layers": page.layers,
-        "nameless_percent": page.nameless,
-        "concepts": list(_values(page)),
-    }
-
-
 @router.get("/studio/{slug}/classes/{class_id}/data.csv", dependencies=[StudyReaderDep])
 def class_csv(
     session: SessionDep, slug: str, class_id: int, players: Players | None = None
@@ -136,6 +122,22 @@ def class_csv(
                 ]
             )
     return download(to_csv(rows), _file_name(page, "csv"))
+
+
+def class_numbers(page: ClassPage) -> dict[str, Any]:
+    """All numbers of a class's explanation, by name."""
+    return {
+        "study": page.study.name,
+        "network": page.study.network.name,
+        "class": page.image_class.name,
+        "players": "simulated" if page.simulated else "people",
+        "pictures": page.n_pictures,
+        "layers": page.layers,
+        "nameless_percent": page.nameless,
+        "agreement": page.agreement and asdict(page.agreement),
+        "run": page.run and {"number": page.run.number, **page.run.made_by},
+        "concepts": list(_values(page)),
+    }
 
 
 def _values(page: ClassPage) -> Any:
@@ -270,6 +272,30 @@ def network_csv(session: SessionDep, slug: str, players: Players | None = None) 
     return download(to_csv(rows), f"{slug}-shared-words.csv")
 
 
+@router.get("/studio/{slug}/network/data.json", dependencies=[StudyReaderDep])
+def network_json(session: SessionDep, slug: str, players: Players | None = None) -> Response:
+    """All numbers of the page, and those of each class's."""
+    page = global_explanations.of_network(
+        session, studies.get(session, slug), simulated=_simulated(players)
+    )
+    names = {one.image_class.id: one.image_class.name for one in page.pages}
+    content = {
+        "study": page.study.name,
+        "network": page.study.network.name,
+        "players": "simulated" if page.simulated else "people",
+        "shared_words": [
+            {
+                "word": shared.name,
+                "evidence_percent": {names[key]: share for key, share in shared.shares.items()},
+            }
+            for shared in page.shared
+        ],
+        "classes": [class_numbers(one) for one in page.pages],
+    }
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    return download(text, f"{slug}-network.json")
+
+
 @router.get("/compare")
 def compare(
     request: Request,
@@ -280,27 +306,75 @@ def compare(
     players: Players | None = None,
 ) -> Response:
     """Two classes side by side, of one study or of two, and so of one network or two."""
-    choices = [studies.get(session, study.slug) for study in readable(request, session, visitor)]
-    known = {c.id for study in choices for c in study.classes}
-    if {left, right} - {None} - known:
-        # Whether it exists is told to those alone who may see it.
-        raise NotFoundError("There is no such class, or you may not see it.")
+    choices = _readable_studies(request, session, visitor, {left, right} - {None})
     sides, words = None, []
     if left is not None and right is not None:
-        one, other = (
-            global_explanations.of_class(session, class_id, simulated=_simulated(players))
-            for class_id in (left, right)
-        )
+        one, other = _two_classes(session, left, right, players)
         sides = _context(one, players), _context(other, players)
-        words = _side_by_side(one, other)
+        words = _side_by_side(one, other)[:N_COMPARED]
     context = CompareContext(sides, words, choices, left, right)
     return render(request, "global/compare.html", context)
 
 
+@router.get("/compare/data.csv")
+def compare_csv(
+    request: Request,
+    session: SessionDep,
+    visitor: MaybeVisitorDep,
+    left: int,
+    right: int,
+    players: Players | None = None,
+) -> Response:
+    """A row for each word of either class: percent of its evidence."""
+    _readable_studies(request, session, visitor, {left, right})
+    one, other = _two_classes(session, left, right, players)
+    heads = (f"{page.image_class.name} ({page.study.name})" for page in (one, other))
+    rows = [["word", *heads], *_side_by_side(one, other)]
+    return download(to_csv(rows), f"classes-{left}-and-{right}.csv")
+
+
+@router.get("/compare/data.json")
+def compare_json(
+    request: Request,
+    session: SessionDep,
+    visitor: MaybeVisitorDep,
+    left: int,
+    right: int,
+    players: Players | None = None,
+) -> Response:
+    """All numbers of both classes."""
+    _readable_studies(request, session, visitor, {left, right})
+    pages = _two_classes(session, left, right, players)
+    content = dict(zip(("left", "right"), map(class_numbers, pages), strict=True))
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    return download(text, f"classes-{left}-and-{right}.json")
+
+
+def _readable_studies(
+    request: Request, session: Session, visitor: Visitor | None, class_ids: Set[int | None]
+) -> list[Study]:
+    """What the visitor may see, with its classes. NotFoundError when one of these is none of them:
+    whether it exists is told to those alone who may see it."""
+    choices = [studies.get(session, study.slug) for study in readable(request, session, visitor)]
+    if class_ids - {c.id for study in choices for c in study.classes}:
+        raise NotFoundError("There is no such class, or you may not see it.")
+    return choices
+
+
+def _two_classes(
+    session: Session, left: int, right: int, players: Players | None
+) -> tuple[ClassPage, ClassPage]:
+    one, other = (
+        global_explanations.of_class(session, class_id, simulated=_simulated(players))
+        for class_id in (left, right)
+    )
+    return one, other
+
+
 def _side_by_side(one: ClassPage, other: ClassPage) -> list[tuple[str, float | None, float | None]]:
-    """The words that carry most on either side, by falling share of the two together."""
+    """The words of either side, by falling share of the two together."""
     left, right = ({row.name: row.course.share for row in page.concepts} for page in (one, other))
     together = sorted(
         left.keys() | right.keys(), key=lambda w: (-left.get(w, 0.0) - right.get(w, 0.0), w)
     )
-    return [(word, left.get(word), right.get(word)) for word in together[:N_COMPARED]]
+    return [(word, left.get(word), right.get(word)) for word in together]

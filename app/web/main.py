@@ -29,6 +29,7 @@ from app.web import (
     api,
     concept_runs,
     concepts,
+    contrasts,
     drafts,
     errors,
     explanations,
@@ -90,7 +91,7 @@ def create_app(settings: Settings) -> FastAPI:
     visitor = Depends(get_visitor, scope="function")
     pages = (
         *(play, profile, drafts, overview, studies, members, accounts, tokens, admin),
-        *(explanations, global_explanations, sharing, search, exports),
+        *(explanations, contrasts, global_explanations, sharing, search, exports),
         *(log, moderation, concepts, concept_runs, api),
     )
     for module in pages:

@@ -155,8 +155,13 @@ TABLE = {
     "POST /studio/{slug}/concepts/{concept_id}/mark": MODERATE,
     "GET /studio/{slug}/network": VIEW,
     "GET /studio/{slug}/network/data.csv": VIEW,
+    "GET /studio/{slug}/network/data.json": VIEW,
     "GET /compare": VIEW,
+    "GET /compare/data.csv": VIEW,
+    "GET /compare/data.json": VIEW,
     "GET /search": VIEW,
+    "GET /search/data.csv": VIEW,
+    "GET /search/data.json": VIEW,
     "GET /studio/{slug}/shares": OWN,
     "POST /studio/{slug}/shares": OWN,
     "POST /studio/{slug}/shares/{link_id}/revoke": OWN_FILE,
@@ -191,6 +196,8 @@ TABLE = {
     "POST /drafts/{draft_id}/finish": OWN_DRAFT,
     "GET /images/{image_id}/view.jpg": VIEW,
     "GET /explanations/{image_id}": VIEW,
+    "GET /explanations/{image_id}/contrasts/{other_index}": VIEW,
+    "POST /studio/{slug}/pictures/{image_id}/contrasts": MODERATE,
     "GET /explanations/{image_id}/data.json": VIEW,
     "GET /explanations/{image_id}/data.csv": VIEW,
     "GET /explanations/{image_id}/maps/{map_ids}.jpg": VIEW,
@@ -308,6 +315,7 @@ FORMS = {
     "POST /studio/{slug}/members": {"role": "viewer", "name": "bystander"},
     "POST /studio/{slug}/classes/{class_id}/measure": {"players": "people"},
     "POST /studio/{slug}/concepts/{concept_id}/mark": {"part": "unsaid"},
+    "POST /studio/{slug}/pictures/{image_id}/contrasts": {"against": "1"},
     "POST /studio/{slug}/shares": {"address": "/studio/x/network", "days": "30"},
     "POST /account/erase": {"words": "keep"},
     "POST /admin/users/{account_id}/role": {"role": "player"},
@@ -323,6 +331,10 @@ QUERIES = {
     "GET /rounds/{round_id}/picture": {"step": "0"},
     "GET /api/v1/rounds/{round_id}/picture": {"step": "0"},
     "GET /studio/{slug}/classes/{class_id}/measurement": {"players": "people"},
+    "GET /compare/data.csv": {"left": "{class_id}", "right": "{class_id}"},
+    "GET /compare/data.json": {"left": "{class_id}", "right": "{class_id}"},
+    "GET /search/data.csv": {"q": ""},
+    "GET /search/data.json": {"q": ""},
 }
 
 
@@ -407,6 +419,7 @@ def ask(session: Session, client: TestClient, site: Site, route: str) -> Respons
         period="week",
         map_ids=maps_of(session, site.image)[0].id,
         reveal_index=0,
+        other_index=1,
         account_id=site.bystander.id,
         sign_in_id=uuid4(),
         token_id=uuid4(),
@@ -426,7 +439,10 @@ def ask(session: Session, client: TestClient, site: Site, route: str) -> Respons
     return client.request(
         method,
         address,
-        params=QUERIES.get(route),
+        params={
+            name: value.format(class_id=site.class_id)
+            for name, value in QUERIES.get(route, {}).items()
+        },
         data=FORMS.get(route),
         json={**body, "study": site.study.slug} if body and "study" in body else body,
     )

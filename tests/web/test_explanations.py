@@ -4,13 +4,14 @@ import csv
 import json
 import re
 from datetime import UTC, datetime
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
+from app.infra.errors import InvalidInputError
 from app.infra.storage import Storage
 from app.models import (
     ClusterMap,
@@ -22,9 +23,10 @@ from app.models import (
     Round,
     Study,
 )
-from app.services import labels, players, rounds
+from app.services import contrasts, labels, players, rounds
 from tests.factories import make_image, make_player, maps_of, spot_map
 from tests.services.test_labels import EMBED
+from tests.web.conftest import Sent
 from tests.web.reading import text_of
 
 
@@ -336,3 +338,52 @@ class TestWhoseWords:
         self, researcher: TestClient, study: Study
     ) -> None:
         assert "imulated" not in researcher.get(f"/studio/{study.slug}").text
+
+
+class TestAgainstAnotherClass:
+    def test_it_is_asked_for_waited_for_and_shown(
+        self,
+        researcher: TestClient,
+        session: Session,
+        study: Study,
+        maps: list[ClusterMap],
+        sent: Sent,
+    ) -> None:
+        image_id = maps[0].image_id
+        page = f"/explanations/{image_id}"
+        assert "Why “boat” and not" in text_of(researcher.get(page).text)
+        asked = researcher.post(
+            f"/studio/{study.slug}/pictures/{image_id}/contrasts", data={"against": "1"}
+        )
+        assert asked.headers["location"] == f"{page}?against=1"
+        (job,) = sent.jobs
+        assert job.name == "explanations.contrast"
+        waiting = researcher.get(f"{page}?against=1").text
+        part = researcher.get(f"{page}/contrasts/1", headers={"HX-Request": "true"})
+        assert part.text.strip() in waiting
+        assert "HX-Refresh" not in part.headers
+        weights = {maps[0].id: 5.0, maps[1].id: 10.0, maps[2].id: 30.0}
+        contrast_id = UUID(job.arguments["contrast_id"])
+        contrasts.store(session, contrast_id, weights=weights, difference=2.5, made_by={})
+        session.commit()
+        over = researcher.get(f"{page}/contrasts/1", headers={"HX-Request": "true"})
+        assert over.headers["HX-Refresh"] == "true"
+        shown = text_of(researcher.get(f"{page}?against=1").text)
+        assert "Why “boat” and not “kite”" in shown
+        assert "“boat” scored 2.5 logits more than “kite”" in shown
+        assert "of what set “boat” above “kite” here lies in these maps" in shown
+        data = researcher.get(f"{page}/data.json?against=1").json()
+        assert data["against"] == {"class": "kite", "status": "done", "logit_difference": 2.5}
+        assert [group["weight"] for group in data["layers"][1]["groups"]] == [30.0, 10.0]
+
+    def test_a_class_that_cannot_be_chosen_is_refused_in_words(
+        self, researcher: TestClient, study: Study, maps: list[ClusterMap]
+    ) -> None:
+        address = f"/studio/{study.slug}/pictures/{maps[0].image_id}/contrasts"
+        answer = researcher.post(address, data={"against": "0"})
+        assert answer.status_code == InvalidInputError.status
+        assert "Choose another class" in text_of(answer.text)
+        nowhere = researcher.get(
+            f"/explanations/{maps[0].image_id}/contrasts/1", headers={"HX-Request": "true"}
+        )
+        assert nowhere.status_code == 404

@@ -246,6 +246,11 @@ def test_the_network_page_shows_words_that_classes_share(
     assert "sail 6.2" not in said.partition("Words that classes share")[2]
     data = researcher.get(f"/studio/{boats.study.slug}/network/data.csv").text
     assert data.splitlines() == ["word,boat,kite", "water,93.75,100.0"]
+    content = researcher.get(f"/studio/{boats.study.slug}/network/data.json").json()
+    assert content["shared_words"] == [
+        {"word": "water", "evidence_percent": {"boat": 93.75, "kite": 100.0}}
+    ]
+    assert [one["class"] for one in content["classes"]] == ["boat", "kite"]
 
 
 def test_two_classes_stand_side_by_side_word_by_word(
@@ -258,6 +263,16 @@ def test_two_classes_stand_side_by_side_word_by_word(
     assert "Boats and kites" in said
     assert "Other network" in said
     assert "water 93.8 –" in said
+    query = f"left={left}&right={right}"
+    rows = researcher.get(f"/compare/data.csv?{query}").text.splitlines()
+    assert rows == [
+        "word,boat (Boats and kites),boat (Other network)",
+        "water,93.75,",
+        "sail,6.25,",
+    ]
+    content = researcher.get(f"/compare/data.json?{query}").json()
+    assert [one["concept"] for one in content["left"]["concepts"]] == ["water", "sail"]
+    assert content["right"]["concepts"] == []
 
 
 @pytest.mark.parametrize("address", ["/compare?left=1&right=0", "/compare?left=99999999"])

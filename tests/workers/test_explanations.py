@@ -8,12 +8,14 @@ import pytest
 import redis
 from sqlalchemy import func, select
 
+from app.explain import explain_image as explain_directly
+from app.explain.pictures import open_picture
 from app.installation import Installation
-from app.models import ClusterMap, Image, LayerExplanation
-from app.services import computing, studies
+from app.models import ClusterMap, Image, Layer, LayerExplanation
+from app.services import computing, contrasts, explanations, networks, studies
 from app.services.drawing import read_map, read_view
 from workers.context import only_one
-from workers.explanations import explain_image
+from workers.explanations import contrast, explain_image
 from workers.upkeep import ask_again
 
 
@@ -176,3 +178,41 @@ def test_upkeep_does_not_fill_a_queue_that_still_holds_jobs(
     assert queue_length(inst) == 9
     ask_again()
     assert queue_length(inst) == 9
+
+
+def test_a_contrast_weighs_the_stored_maps_by_the_difference_of_two_logits(
+    inst: Installation, drawn_study: str
+) -> None:
+    """Done once; the same numbers as the public door's, summed over each map's channels."""
+    image_id = image_ids(inst, drawn_study)[0]
+    explain_image(image_id=str(image_id))
+    with inst.transaction() as session:
+        image = explanations.get_image(session, image_id)
+        (index, name), *_ = contrasts.choices(image)
+        asked = contrasts.ask(session, image, other_index=index)
+    ask_again()
+    contrast(contrast_id=str(asked.id))
+    contrast(contrast_id=str(asked.id))
+    with inst.transaction() as session:
+        done = contrasts.find(session, image_id, other_index=index)
+        maps = session.execute(
+            select(ClusterMap.id, ClusterMap.channels, Layer.name)
+            .join(ClusterMap.layer)
+            .where(ClusterMap.image_id == image_id)
+        ).all()
+        network = networks.load_registered(image.study.network, inst.storage)
+    assert done is not None
+    assert done.weights is not None
+    found = explain_directly(
+        network,
+        open_picture(inst.storage.get(image.original_key)),
+        target=image.target_index,
+        contrast=name,
+        layers=["features.10", "features.12"],
+    )
+    shares = {layer.name: layer.channel_weights for layer in found.layers}
+    for one in maps:
+        expected = shares[one.name][one.channels].sum()
+        assert done.weights[str(one.id)] == pytest.approx(expected)
+    assert done.difference is not None
+    assert done.difference > 0, "it is set against a class that the network said less of"

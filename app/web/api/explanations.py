@@ -1,9 +1,9 @@
 """Explanations: of a picture, and of a class."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import Field
 
 from app.concepts.agreement import Agreement
@@ -18,11 +18,22 @@ from app.web.global_explanations import class_numbers
 router = APIRouter(tags=["explanations"])
 
 
+class Against(Shape):
+    """Another class, against which the maps are weighed once that is computed. logit_difference:
+    how far the network was from saying it."""
+
+    model_config = example({"class": "house", "status": "done", "logit_difference": 4.2})
+
+    class_: str = Field(alias="class")
+    status: str
+    logit_difference: float | None
+
+
 class LocalOut(Shape):
     """How the network came to its answer on a picture: each layer, from the input on, with its
     groups of feature maps, the words for them and their scores. weight: percent of the layer.
     agreement: how far the players agree, as Krippendorff's alpha. run: which run of the concepts
-    job the words come from, and what it was made by."""
+    job the words come from, and what it was made by. against: the class that was asked for."""
 
     model_config = example(
         {
@@ -42,6 +53,7 @@ class LocalOut(Shape):
                 "n_rounds": 41,
             },
             "run": {"number": 4, "method": "layerplay", "sentence_model": "all-MiniLM-L6-v2"},
+            "against": None,
             "layers": [],
         }
     )
@@ -55,6 +67,7 @@ class LocalOut(Shape):
     players: Players
     agreement: Agreement | None
     run: dict[str, str | int] | None
+    against: Against | None
     layers: list[LayerView]
 
 
@@ -159,6 +172,8 @@ class ClassExplanationOut(Shape):
             "pictures": 12,
             "layers": {"4": "layer4"},
             "nameless_percent": {"4": 12.5},
+            "agreement": None,
+            "run": {"number": 4, "method": "layerplay", "sentence_model": "all-MiniLM-L6-v2"},
             "concepts": [],
         }
     )
@@ -170,6 +185,8 @@ class ClassExplanationOut(Shape):
     pictures: int
     layers: dict[int, str]
     nameless_percent: dict[int, float]
+    agreement: Agreement | None
+    run: dict[str, str | int] | None
     concepts: list[Evidence]
 
 
@@ -180,12 +197,18 @@ class ClassExplanationOut(Shape):
     dependencies=[ImageReaderDep],
 )
 def local(
-    session: SessionDep, image_id: UUID, merge: Merge = "none", players: Players | None = None
+    session: SessionDep,
+    image_id: UUID,
+    merge: Merge = "none",
+    players: Players | None = None,
+    against: Annotated[int, Query(ge=0, lt=2**31)] | None = None,
 ) -> Any:
     """As on its page. `merge` joins maps that share a concept (labels) or all of a layer. Without
-    `players`, it holds people's words where there are any, else those of simulated players."""
+    `players`, it holds people's words where there are any, else those of simulated players.
+    `against` is another answer of the network by its index, once its page has had the weights computed."""
     simulated = None if players is None else players == "simulated"
-    return local_numbers(explanations.local(session, image_id, merge=merge, simulated=simulated))
+    page = explanations.local(session, image_id, merge=merge, simulated=simulated, against=against)
+    return local_numbers(page)
 
 
 @router.get(
