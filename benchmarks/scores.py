@@ -134,13 +134,12 @@ def explain(network: Network, recipe: Recipe) -> Case:
         choose_target=lambda logits: int(logits.argmax()),
         layers=EXPLAINED_LAYERS,
     )
-    clusterer = get_clusterer("fast")
-    clusters = {
-        layer.name: make_cluster_maps(
-            layer.maps, layer.percent, prune_channels(layer.percent), clusterer=clusterer, seed=0
+    clusters = {}
+    for layer in features.layers:
+        kept = prune_channels(layer.percent)
+        clusters[layer.name] = make_cluster_maps(
+            layer.maps_of(kept), layer.percent, kept, clusterer=get_clusterer("fast"), seed=0
         )
-        for layer in features.layers
-    }
     return Case(scene, clusters)
 
 
