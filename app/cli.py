@@ -29,6 +29,7 @@ from app.services import (
     export_files,
     exports,
     labels,
+    settling,
     snapshots,
     studies,
 )
@@ -351,6 +352,9 @@ def _make_concepts(inst: Installation, name: str, *, simulated: bool) -> None:
                     recipe=inst.settings.concept_recipe,
                     simulated=simulated,
                 )
+            if not simulated:
+                with inst.transaction() as session:
+                    settling.settle_class(session, class_id=image_class.id)
     with inst.transaction() as session:
         concept_search.embed_new_words(session, embed)
 

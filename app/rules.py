@@ -67,6 +67,18 @@ WANTED_ROUNDS = 20
 """Finished rounds wanted per map unless its study says otherwise. With nine players in ten typing a
 word or two, that is some thirty words: enough for what is named most to stand out."""
 
+SETTLED_MIN_ROUNDS = 8
+"""Finished rounds from which on a map may have settled before it has all that are wanted. With
+fewer, the words of two or three players who were early decide."""
+
+SETTLED_MIN_GIVEN = 3
+"""Players who must have given its first concept, as many as make a first finder's hold."""
+
+SETTLED_MAX_RIVAL = 0.5
+"""Share of the first concept's score that the second may have. Whoever is twice as strong after
+eight rounds stays first: in `benchmarks/settling.py` maps that stop then save two rounds in five
+and are named right as often as those that go on to twenty."""
+
 PLACE_LASTS = timedelta(minutes=30)
 """How long a dealt round keeps its place among those wanted, from the player's last step. A round
 takes half a minute; after half an hour its player has gone, and another may have the place."""

@@ -7,7 +7,7 @@ from sqlalchemy.exc import OperationalError
 from app.concepts import load_embedder
 from app.infra.queue import enqueue
 from app.infra.settings import get_settings
-from app.services import concept_search, labels, studies
+from app.services import concept_search, labels, settling, studies
 from workers.celery_app import celery_app
 from workers.context import task_transaction
 
@@ -19,7 +19,8 @@ from workers.context import task_transaction
     max_retries=8,
 )
 def group_class(class_id: int, simulated: bool = False) -> None:
-    """Make the concepts of one image class anew from the labels of people, or of simulated ones."""
+    """Make the concepts of one image class anew from the labels of people, or of simulated ones,
+    and see which maps have had enough rounds by now."""
     settings = get_settings()
     embed = load_embedder(settings.sentence_model)
     note = partial(labels.note_new_labels, class_id=class_id, simulated=simulated)
@@ -35,6 +36,9 @@ def group_class(class_id: int, simulated: bool = False) -> None:
                 simulated=simulated,
             )
             enqueue(session, "labels.embed_words")
+        if not simulated:
+            with task_transaction() as session:
+                settling.settle_class(session, class_id=class_id)
     except BaseException:
         with task_transaction() as session:
             note(session, are_there=True)

@@ -20,6 +20,7 @@ from app.concepts.scoring import (
     paper_score,
     score_concepts,
 )
+from app.concepts.settling import has_settled
 from app.concepts.skill import PlayerRecord, Score, get_score
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "get_recipe",
     "get_score",
     "group_labels",
+    "has_settled",
     "load_embedder",
     "merge_scores",
     "paper_score",

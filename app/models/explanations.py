@@ -67,7 +67,8 @@ class ClusterMap(Base):
     n_leased: Mapped[int] = mapped_column(default=0, server_default="0")  # open rounds with a place
     # The study's number; None: as many as people play.
     n_wanted: Mapped[int | None] = mapped_column(default=20, server_default="20")
-    settled_at: Mapped[Moment | None]  # since when its concepts no longer change
+    # Since when people's words for it have settled: see rules.SETTLED_MIN_ROUNDS.
+    settled_at: Mapped[Moment | None]
     # Whether people may be dealt it. A trigger counts a picture's maps of which this holds.
     is_wanted: Mapped[bool] = mapped_column(
         Computed(

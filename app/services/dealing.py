@@ -4,6 +4,7 @@ The rules with their reasons are in docs/algorithms/dealing.md. Every step is a 
 whatever the study's size and however much of it the player has seen.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from uuid import UUID
@@ -308,6 +309,19 @@ def return_abandoned(session: Session) -> int:
     session.execute(_LOCK, {"map_ids": map_ids})
     session.execute(_GIVE_BACK, {"map_ids": map_ids})
     return len(map_ids)
+
+
+def mark_settled(session: Session, *, settled: Sequence[UUID], opened: Sequence[UUID]) -> None:
+    """Deal the settled maps to people no more, and those that have been opened again."""
+    # Maps before the pictures that count them, as everybody does.
+    session.execute(_LOCK, {"map_ids": [*settled, *opened]})
+    for map_ids, settled_at in ((settled, datetime.now(UTC)), (opened, None)):
+        session.execute(
+            update(ClusterMap)
+            .where(ClusterMap.id.in_(map_ids))
+            .values(settled_at=settled_at)
+            .execution_options(synchronize_session="fetch")
+        )
 
 
 def daily_maps(session: Session, study: Study, day: date) -> list[UUID]:

@@ -3,12 +3,13 @@
 Rounds of practice and those of simulated players count in none of it.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
-from sqlalchemy import Subquery, func, select
+from sqlalchemy import Subquery, func, literal, select
 from sqlalchemy.orm import Session
 
 from app.concepts.agreement import Agreement, pool
@@ -31,12 +32,14 @@ class Coverage:
     """How many maps have had how many rounds.
 
     n_by_rounds: number of maps by number of finished rounds, from 0 on; the last entry holds those
-    with as many or more. n_enough: maps with as many as wanted; None where no number is wanted.
+    with as many or more. n_enough: maps that are done, with as many as wanted or settled before;
+    None where no number is wanted. n_settled: those that settled before.
     """
 
     n_maps: int
     n_by_rounds: list[int]
     n_enough: int | None
+    n_settled: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,23 +187,31 @@ _MOST_ROUNDS_SHOWN: Final = 20
 
 
 def _coverage(session: Session, study: Study) -> Coverage:
-    by_rounds = dict(
-        session.execute(
-            select(ClusterMap.n_finished, func.count())
-            .where(ClusterMap.study_id == study.id, ClusterMap.is_playable)
-            .group_by(ClusterMap.n_finished)
-        ).all()
-    )
+    wanted = study.n_wanted
+    is_full = ClusterMap.n_finished >= wanted if wanted is not None else literal(False)
+    by_rounds: Counter[int] = Counter()
+    n_full = n_settled = 0
+    for n_finished, full, settled, n in session.execute(
+        select(
+            ClusterMap.n_finished,
+            is_full,
+            ClusterMap.settled_at.is_not(None),
+            func.count(),
+        )
+        .where(ClusterMap.study_id == study.id, ClusterMap.is_playable)
+        .group_by(ClusterMap.n_finished, is_full, ClusterMap.settled_at.is_not(None))
+    ):
+        by_rounds[n_finished] += n
+        n_full += n * full
+        n_settled += n * (settled and not full)
     top = min(study.n_wanted or max(by_rounds, default=0), _MOST_ROUNDS_SHOWN)
     shown = [by_rounds.get(n, 0) for n in range(top)]
     n_maps = sum(by_rounds.values())
-    wanted = study.n_wanted
     return Coverage(
         n_maps=n_maps,
         n_by_rounds=[*shown, n_maps - sum(shown)],
-        n_enough=(
-            None if wanted is None else sum(count for n, count in by_rounds.items() if n >= wanted)
-        ),
+        n_enough=None if wanted is None else n_full + n_settled,
+        n_settled=n_settled,
     )
 
 

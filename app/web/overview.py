@@ -131,6 +131,7 @@ def _coverage_in_words(study: Study, found: Overview) -> str:
     if coverage.n_enough is None:
         return f"{coverage.n_maps - coverage.n_by_rounds[0]:,} of {coverage.n_maps:,} maps played."
     return (
-        f"{coverage.n_enough:,} of {coverage.n_maps:,} maps have the {study.n_wanted:,} rounds "
-        "that are wanted."
+        f"{coverage.n_enough:,} of {coverage.n_maps:,} maps are done: "
+        f"{coverage.n_enough - coverage.n_settled:,} have the {study.n_wanted:,} rounds that are "
+        f"wanted, {coverage.n_settled:,} have settled before."
     )

@@ -91,6 +91,16 @@ def test_coverage_counts_maps_with_the_rounds_that_are_wanted(
     assert coverage.n_by_rounds == [1, 0, 0, 2]
 
 
+def test_a_settled_map_has_enough_rounds(session: Session, study: Study, game: Game) -> None:
+    study.n_wanted = 3
+    for cluster_map, n in zip(game.maps, (2, 3, 2), strict=True):
+        cluster_map.n_finished = n
+    game.maps[0].settled_at = game.maps[1].settled_at = NOW
+    session.flush()
+    coverage = look(session, study).coverage
+    assert (coverage.n_maps, coverage.n_enough, coverage.n_settled) == (3, 2, 1)
+
+
 def test_without_a_number_that_is_wanted_nothing_is_enough(
     session: Session, study: Study, game: Game
 ) -> None:
