@@ -205,7 +205,8 @@ def local(
 ) -> Any:
     """As on its page. `merge` joins maps that share a concept (labels) or all of a layer. Without
     `players`, it holds people's words where there are any, else those of simulated players.
-    `against` is another answer of the network by its index, once its page has had the weights computed."""
+    `against` is another answer of the network by its index, once the picture's page has had the
+    weights computed."""
     simulated = None if players is None else players == "simulated"
     page = explanations.local(session, image_id, merge=merge, simulated=simulated, against=against)
     return local_numbers(page)
