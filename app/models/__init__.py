@@ -19,7 +19,16 @@ from app.models.rounds import DailyMap, Hand, PointsEntry, Round
 from app.models.search import WordEmbedding
 from app.models.sharing import ShareLink
 from app.models.standings import Board, BoardStep, BoardTotal, Tally
-from app.models.studies import Guest, Image, Layer, Network, Study, StudyClass, StudyMember
+from app.models.studies import (
+    Guest,
+    Image,
+    Invitation,
+    Layer,
+    Network,
+    Study,
+    StudyClass,
+    StudyMember,
+)
 
 __all__ = [
     "Account",
@@ -45,6 +54,7 @@ __all__ = [
     "Guest",
     "Hand",
     "Image",
+    "Invitation",
     "KnownAnswer",
     "Label",
     "Layer",
