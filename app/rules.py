@@ -130,6 +130,10 @@ MAX_TABOO_WORDS = 3
 MAX_LABELS_PER_ROUND = 5
 """More would be a list of guesses rather than what the player saw."""
 
+EXPORT_FILES_KEPT = timedelta(days=14)
+"""How long the file of an export lies there to be downloaded. It can be written again at any time,
+as the study is then; what must stay as it is, is a snapshot."""
+
 LABELS_GATHER_S = 5
 """Seconds from a class's first new label to the job that makes its concepts anew: one job serves
 all the labels that come in meanwhile."""
