@@ -165,6 +165,10 @@ LABELS_WAIT_AT_MOST = timedelta(minutes=10)
 """Labels that are fewer are taken up after so long, by the upkeep task: whoever is confirmed by one
 of them should hear of it while they still play."""
 
+EXPORT_FILES_KEPT = timedelta(days=14)
+"""How long the file of an export lies there to be downloaded. It can be written again at any time,
+as the study is then; what must stay as it is, is a snapshot."""
+
 
 def is_practice_round(*, player_id: UUID, study_id: UUID, number: int) -> bool:
     """Whether a player's round in a study, counted from 1, is one for practice.

@@ -1,4 +1,4 @@
-"""E-mails to people with an account."""
+"""E-mails to people with an account, or who may get one."""
 
 from uuid import UUID
 
@@ -6,7 +6,7 @@ from sqlalchemy.exc import OperationalError
 
 from app.infra.mail import Mailer
 from app.infra.settings import get_settings
-from app.services import accounts
+from app.services import accounts, invitations
 from workers.celery_app import celery_app
 from workers.context import task_transaction
 
@@ -28,6 +28,15 @@ def send_password_link(email: str) -> None:
     """Send whoever has this address a link for a new password. Sent twice, the last one works."""
     with task_transaction() as session:
         accounts.send_password_link(session, _mailer(), site=get_settings().site, email=email)
+
+
+@celery_app.task(name="accounts.send_invitation", **_AGAIN)  # type: ignore[untyped-decorator]
+def send_invitation(invitation_id: str) -> None:
+    """Send somebody the link to accept an invitation. Sent twice, the last one works."""
+    with task_transaction() as session:
+        invitations.send(
+            session, _mailer(), site=get_settings().site, invitation_id=UUID(invitation_id)
+        )
 
 
 def _mailer() -> Mailer:

@@ -1,9 +1,12 @@
 """The Celery application: `python -m celery -A workers.celery_app worker`."""
 
+from typing import Any
+
 from celery import Celery
 from celery.schedules import crontab
-from celery.signals import worker_process_init
+from celery.signals import task_failure, worker_process_init
 
+from app.infra.jobs import Jobs
 from app.infra.queue import BROKER_SETTINGS
 from app.infra.settings import get_settings
 
@@ -42,3 +45,14 @@ def _one_thread_per_process(**_: object) -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+@task_failure.connect  # type: ignore[untyped-decorator]
+def _note_failed(
+    sender: Any, exception: BaseException, kwargs: dict[str, Any] | None = None, **_: object
+) -> None:
+    """What has failed for good stands on a page for admins, who can have it tried again."""
+    jobs = Jobs(get_settings().redis_url or "")
+    error = f"{type(exception).__name__}: {exception}"
+    jobs.note_failed(name=sender.name, told=kwargs or {}, error=error)
+    jobs.close()

@@ -14,11 +14,12 @@ from app.services import (
     export_jobs,
     global_explanations,
     honesty,
+    invitations,
     labels,
     studies,
 )
 from workers.celery_app import celery_app
-from workers.context import task_transaction
+from workers.context import storage, task_transaction
 
 
 @celery_app.task(name="upkeep.ask_again")  # type: ignore[untyped-decorator]
@@ -30,8 +31,10 @@ def ask_again() -> None:
     """
     with task_transaction() as session:
         accounts.forget_expired(session)
+        invitations.forget_expired(session)
         dealing.return_abandoned(session)
         honesty.forget_devices(session)
+        export_jobs.clear_old(session, storage())
     with task_transaction() as session:
         if _is_empty("explanations"):
             for study in studies.unfinished(session):

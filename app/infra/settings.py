@@ -1,12 +1,43 @@
 """The settings of an installation: one typed object, read from the environment."""
 
+import re
 import secrets
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_SECRETS: Final = {"secret_key", "metrics_token"}
+_MASK: Final = "••••"
+
+
+@dataclass(frozen=True, slots=True)
+class SettingNow:
+    """A setting: the environment variable that sets it, its value without what is secret, whether
+    the environment has set it, and what it is for."""
+
+    variable: str
+    value: str
+    is_set: bool
+    description: str
+
+
+def _shown(name: str, value: object) -> str:
+    """A value as people may see it: neither a key nor a password of an address."""
+    if value is None:
+        return "none"
+    if name in _SECRETS:
+        return _MASK
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = str(value)
+    if "://" in text:
+        # From the first colon after the scheme to the last @: passwords may hold either.
+        return re.sub(r"(://[^:@/]*):.*@", rf"\1:{_MASK}@", text)
+    return text
 
 
 class Settings(BaseSettings):
@@ -80,6 +111,18 @@ class Settings(BaseSettings):
         4000, ge=1, description="Most that is taken in one upload to the studio, in megabytes."
     )
     max_pictures: int = Field(20_000, ge=1, description="Most pictures that a study may have.")
+
+    def described(self) -> list["SettingNow"]:
+        """Every setting with its value now, as people may see it."""
+        return [
+            SettingNow(
+                variable=str(field.validation_alias or f"LAYERPLAY_{name.upper()}"),
+                value=_shown(name, getattr(self, name)),
+                is_set=name in self.model_fields_set,
+                description=field.description or "",
+            )
+            for name, field in type(self).model_fields.items()
+        ]
 
     @property
     def storage_path(self) -> Path:

@@ -4,8 +4,10 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import IO
 
@@ -80,6 +82,14 @@ class Storage:
         root = self.path(folder)
         found = (path.relative_to(self.root).as_posix() for path in root.rglob("*"))
         return [key for key in found if (self.root / key).is_file()]
+
+    def clear_unfinished(self, folder: str, *, older_than: timedelta) -> None:
+        """Remove what writers that were killed have left in a folder, once nobody can be at it any
+        more."""
+        oldest = time.time() - older_than.total_seconds()
+        for path in self.path(folder).glob(".*"):
+            if path.is_file() and path.stat().st_mtime < oldest:
+                path.unlink(missing_ok=True)
 
     def delete_folder(self, folder: str) -> None:
         """Remove every file whose key begins with `folder/`."""

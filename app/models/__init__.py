@@ -33,7 +33,16 @@ from app.models.rounds import DailyMap, Hand, PointsEntry, Round
 from app.models.search import WordEmbedding
 from app.models.sharing import ShareLink
 from app.models.standings import Board, BoardStep, BoardTotal, Tally
-from app.models.studies import Guest, Image, Layer, Network, Study, StudyClass, StudyMember
+from app.models.studies import (
+    Guest,
+    Image,
+    Invitation,
+    Layer,
+    Network,
+    Study,
+    StudyClass,
+    StudyMember,
+)
 
 __all__ = [
     "Account",
@@ -61,6 +70,7 @@ __all__ = [
     "Guest",
     "Hand",
     "Image",
+    "Invitation",
     "KnownAnswer",
     "Label",
     "Layer",

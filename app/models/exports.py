@@ -18,7 +18,8 @@ class Export(Base):
     __tablename__ = "exports"
     __table_args__ = (
         CheckConstraint(
-            "status in ('waiting', 'running', 'done', 'failed', 'cancelled')", name="status"
+            "status in ('waiting', 'running', 'done', 'failed', 'cancelled', 'expired')",
+            name="status",
         ),
         CheckConstraint("(status = 'done') = (file_key is not null)", name="file"),
         CheckConstraint("(status = 'failed') = (failure is not null)", name="failure"),
@@ -28,6 +29,7 @@ class Export(Base):
             "created_at",
             postgresql_where=sql("status in ('waiting', 'running')"),
         ),
+        Index("ix_exports_done", "finished_at", postgresql_where=sql("status = 'done'")),
     )
 
     id: Mapped[PublicId]
@@ -37,7 +39,7 @@ class Export(Base):
     n_rows: Mapped[int] = mapped_column(default=0)  # counted when it started
     n_written: Mapped[int] = mapped_column(default=0)
     failure: Mapped[str | None]
-    # Set when it is done.
+    # Set when it is done. When the file has lain there long enough it goes, and its key with it.
     file_key: Mapped[str | None]  # in storage
     file_name: Mapped[str | None]  # for whoever downloads it
     size_bytes: Mapped[int | None] = mapped_column(BigInteger)

@@ -8,6 +8,7 @@ from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
     Index,
+    LargeBinary,
     String,
     UniqueConstraint,
     false,
@@ -210,3 +211,35 @@ class Guest(Base):
         ForeignKey("players.id", ondelete="CASCADE"), primary_key=True, index=True
     )
     joined_at: Mapped[CreatedAt]
+
+
+class Invitation(Base):
+    """Somebody is asked, by e-mail, to take a role: on the site, or in a study. Accepted, it goes.
+
+    The link is made when the e-mail is sent; until then there is no digest of it.
+    """
+
+    __tablename__ = "invitations"
+    __table_args__ = (
+        CheckConstraint(
+            "(study_id is null and role in ('player', 'researcher', 'admin')) or "
+            "(study_id is not null and role in ('moderator', 'viewer'))",
+            name="role",
+        ),
+    )
+
+    id: Mapped[PublicId]
+    email: Mapped[str] = mapped_column(String(254))
+    role: Mapped[str] = mapped_column(String(16))
+    study_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("studies.id", ondelete="CASCADE"), index=True
+    )
+    invited_by_id: Mapped[UUID] = mapped_column(
+        ForeignKey("accounts.id", ondelete="CASCADE"), index=True
+    )
+    token_digest: Mapped[bytes | None] = mapped_column(LargeBinary(32), unique=True)
+    created_at: Mapped[CreatedAt]
+    expires_at: Mapped[Moment]
+
+    study: Mapped[Study | None] = relationship(lazy="raise")
+    invited_by: Mapped[Account] = relationship(lazy="raise")

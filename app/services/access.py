@@ -29,6 +29,11 @@ class Level(IntEnum):
 _LEVELS = {"viewer": Level.VIEW, "moderator": Level.MODERATE}
 
 
+def level_of(role: str) -> Level:
+    """What a role in a study lets one do."""
+    return _LEVELS[role]
+
+
 def may_enter_studio(session: Session, account: Account) -> bool:
     """Researchers and admins may, and whoever works on somebody's study."""
     if account.role != "player":

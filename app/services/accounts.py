@@ -299,10 +299,16 @@ def search(session: Session, words: str, *, after: str = "", limit: int = 50) ->
 
 def ask_to_confirm(session: Session, account: Account, email: str) -> None:
     """Have a link sent to an e-mail address; it is the account's once that has been opened."""
+    email = check_email(email)
+    enqueue(session, "accounts.send_confirmation", account_id=str(account.id), email=email)
+
+
+def check_email(email: str) -> str:
+    """An e-mail address without white space around it. InvalidInputError for what is none."""
     email = email.strip()
     if len(email) > 254 or not _EMAIL.fullmatch(email):
         raise InvalidInputError("That is not an e-mail address: it looks like ada@example.org.")
-    enqueue(session, "accounts.send_confirmation", account_id=str(account.id), email=email)
+    return email
 
 
 def ask_for_new_password(session: Session, email: str) -> None:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import IO
 from uuid import UUID
@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import select, tuple_, update
 from sqlalchemy.orm import Session, sessionmaker
 
+from app import rules
 from app.formats.packing import FileToWrite, digest, write_file, write_zip
 from app.infra.db import reading
 from app.infra.errors import ConflictError, NotFoundError
@@ -22,6 +23,10 @@ from app.services.audit import Subject
 from app.services.exports import ExportSpec
 
 _REPORT_EVERY_S = 0.5
+_FOLDER = "exports"
+
+_HALF_WRITTEN_KEPT = timedelta(days=1)
+"""No worker writes at one file for so long, so whoever has begun it is no more."""
 
 
 class CancelledError(Exception):
@@ -80,14 +85,36 @@ def cancel(session: Session, export: Export) -> None:
 
 
 def resume(session: Session, export: Export) -> None:
-    """Ask again for an export that was cancelled or has failed. It begins anew: a file half of
-    which is older than the other would not be what the study was at any moment. The export is
-    locked."""
-    if export.status not in ("cancelled", "failed"):
+    """Ask again for an export that was cancelled, has failed, or whose file is gone. It begins
+    anew: a file half of which is older than the other would not be what the study was at any
+    moment. The export is locked."""
+    if export.status not in ("cancelled", "failed", "expired"):
         raise ConflictError("This export is being written, or is done.")
     export.status, export.failure, export.finished_at, export.n_written = "waiting", None, None, 0
     session.flush()
     enqueue(session, "exports.write", export_id=str(export.id))
+
+
+def clear_old(session: Session, storage: Storage) -> int:
+    """Remove files that have lain there for rules.EXPORT_FILES_KEPT, and what killed workers have
+    left half written; the number of exports whose file went. Snapshots stay.
+
+    A file goes before its row says so: what is broken off in between is done again.
+    """
+    old = session.scalars(
+        select(Export)
+        .where(
+            Export.status == "done",
+            Export.finished_at < datetime.now(UTC) - rules.EXPORT_FILES_KEPT,
+        )
+        .with_for_update(skip_locked=True)
+    ).all()
+    for export in old:
+        assert export.file_key is not None, "an export that is done has a file"
+        storage.delete(export.file_key)
+        export.status, export.file_key = "expired", None
+    storage.clear_unfinished(_FOLDER, older_than=_HALF_WRITTEN_KEPT)
+    return len(old)
 
 
 def unfinished(session: Session) -> list[UUID]:
@@ -139,7 +166,7 @@ def write(
         )
         what = "data" if len(files) > 1 else files[0].name.partition(".")[0]
         suffix = ".zip" if len(files) > 1 else f".{started.spec.file_format}"
-        key = f"exports/{started.id}{suffix}"
+        key = f"{_FOLDER}/{started.id}{suffix}"
         storage.put_with(key, partial(_write_all, files))
         progress.tell()
         return key, f"{study.slug}-{what}{suffix}"

@@ -1,21 +1,25 @@
 """What admins do about people (roles, passwords, sign-ins, erasing), and how the site is."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Request
+from redis import RedisError
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from app.infra import health
-from app.infra.errors import AppError, InvalidInputError
+from app.infra.errors import AppError, InvalidInputError, NotFoundError
 from app.infra.health import Part
-from app.models import Account, Player, SignIn
-from app.services import accounts, erasure, players
+from app.infra.jobs import FailedJob, Jobs, RunningJob
+from app.infra.settings import SettingNow
+from app.models import Account, Invitation, Player, SignIn
+from app.services import accounts, erasure, failures, invitations, players
 from app.services.accounts import Role
+from app.services.failures import Failure
 from app.services.players import Standing
-from app.web.deps import AdminDep, SessionDep, SettingsDep
+from app.web.deps import AdminDep, JobsDep, SessionDep, SettingsDep
 from app.web.templating import redirect, render, render_part
 
 router = APIRouter(prefix="/admin", default_response_class=Response)
@@ -26,11 +30,14 @@ PAGE_SIZE = 50
 @dataclass(frozen=True, slots=True)
 class UsersContext:
     """One page of accounts by name. words: what was searched for. after: the name after which the
-    next page begins, None on the last."""
+    next page begins, None on the last. invitations: those not accepted yet; invited: whether one
+    has just been sent."""
 
     accounts: list[Account]
     words: str
     after: str | None
+    invitations: list[Invitation]
+    invited: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,23 @@ class HealthContext:
     parts: list[Part]
 
 
+@dataclass(frozen=True, slots=True)
+class JobsContext:
+    """waiting: jobs by queue; None when Redis does not answer. failures: what the tables say has
+    failed; failed: other jobs that have. retried: whether one has just been tried again."""
+
+    waiting: dict[str, int] | None
+    running: list[RunningJob]
+    failures: list[Failure]
+    failed: list[FailedJob]
+    retried: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsContext:
+    settings: list[SettingNow]
+
+
 @router.get("/health")
 def show_health(request: Request, settings: SettingsDep, admin: AdminDep) -> Response:
     """The parts that the site runs on. The page asks again every ten seconds."""
@@ -60,13 +84,77 @@ def show_health(request: Request, settings: SettingsDep, admin: AdminDep) -> Res
     return render_part(request, "admin/health.html", "admin/_parts.html", HealthContext(parts))
 
 
+@router.get("/jobs")
+def show_jobs(
+    request: Request, session: SessionDep, jobs: JobsDep, admin: AdminDep, retried: bool = False
+) -> Response:
+    """What the queues hold. The page asks again every ten seconds."""
+    context = _jobs(session, jobs, retried=retried)
+    return render_part(request, "admin/jobs.html", "admin/_jobs.html", context)
+
+
+def _jobs(session: Session, jobs: Jobs, *, retried: bool) -> JobsContext:
+    found = failures.find(session)
+    try:
+        return JobsContext(jobs.waiting(), jobs.running(), found, jobs.failed(), retried)
+    except RedisError:
+        return JobsContext(None, [], found, [], retried)
+
+
+@router.post("/jobs/retry")
+def retry(
+    request: Request,
+    session: SessionDep,
+    admin: AdminDep,
+    kind: Annotated[failures.Kind, Form()],
+    key: Annotated[str, Form()],
+) -> Response:
+    """Try again what the tables say has failed."""
+    failures.retry(session, kind=kind, key=key)
+    return redirect(request, "/admin/jobs?retried=true")
+
+
+@router.post("/jobs/{job_id}/{act}")
+def settle_job(
+    request: Request,
+    session: SessionDep,
+    jobs: JobsDep,
+    admin: AdminDep,
+    job_id: str,
+    act: Literal["retry", "forget"],
+) -> Response:
+    """Send a failed job again, or strike it from the list."""
+    job = jobs.take_failed(job_id)
+    if job is None:
+        raise NotFoundError("Somebody has seen to this job already.")
+    if act == "retry":
+        failures.send_again(session, job)
+    return redirect(request, f"/admin/jobs?retried={'true' if act == 'retry' else 'false'}")
+
+
+@router.get("/settings")
+def show_settings(request: Request, settings: SettingsDep, admin: AdminDep) -> Response:
+    return render(request, "admin/settings.html", SettingsContext(settings.described()))
+
+
 @router.get("/users")
 def list_users(
-    request: Request, session: SessionDep, admin: AdminDep, q: str = "", after: str = ""
+    request: Request,
+    session: SessionDep,
+    admin: AdminDep,
+    q: str = "",
+    after: str = "",
+    invited: bool = False,
 ) -> Response:
     found = accounts.search(session, q, after=after, limit=PAGE_SIZE + 1)
     page = found[:PAGE_SIZE]
-    context = UsersContext(page, q, page[-1].name if len(found) > PAGE_SIZE else None)
+    context = UsersContext(
+        accounts=page,
+        words=q,
+        after=page[-1].name if len(found) > PAGE_SIZE else None,
+        invitations=invitations.waiting(session),
+        invited=invited,
+    )
     return render(request, "admin/users.html", context)
 
 

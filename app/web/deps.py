@@ -15,6 +15,7 @@ from app.infra.errors import (
     NotFoundError,
     SignInNeededError,
 )
+from app.infra.jobs import Jobs
 from app.infra.limits import Limits
 from app.infra.security import keyed_digest, new_token
 from app.infra.settings import Settings
@@ -52,6 +53,11 @@ def get_signs(request: Request) -> Signs:
     return signs
 
 
+def get_jobs(request: Request) -> Jobs:
+    jobs: Jobs = request.app.state.jobs
+    return jobs
+
+
 def get_session(request: Request) -> Iterator[Session]:
     """One transaction per request."""
     with transaction(request.app.state.factory, request.app.state.sender) as session:
@@ -61,6 +67,7 @@ def get_session(request: Request) -> Iterator[Session]:
 SettingsDep = Annotated[Settings, Depends(get_settings)]
 StorageDep = Annotated[Storage, Depends(get_storage)]
 LimitsDep = Annotated[Limits, Depends(get_limits)]
+JobsDep = Annotated[Jobs, Depends(get_jobs)]
 SignsDep = Annotated[Signs, Depends(get_signs)]
 # The scope "function" ends the transaction before the answer leaves: the browser's next request
 # finds what this one stored, and a commit that fails is an error page, not a success.

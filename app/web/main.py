@@ -15,6 +15,7 @@ from starlette.types import Scope
 from app.infra import health
 from app.infra.db import make_engine, session_factory
 from app.infra.errors import AppError, NotFoundError
+from app.infra.jobs import Jobs
 from app.infra.limits import Limits
 from app.infra.logging import configure_logging
 from app.infra.queue import CelerySender
@@ -35,6 +36,7 @@ from app.web import (
     explanations,
     exports,
     global_explanations,
+    invitations,
     log,
     members,
     moderation,
@@ -77,6 +79,7 @@ def create_app(settings: Settings) -> FastAPI:
         await run_in_threadpool(honesty.prepare)
         yield
         app.state.limits.close()
+        app.state.jobs.close()
         engine.dispose()
 
     app = FastAPI(lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
@@ -87,10 +90,11 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.storage = Storage(settings.storage_path)
     app.state.metrics = Metrics()
     app.state.limits = Limits(settings.redis_url)
+    app.state.jobs = Jobs(settings.redis_url)
     app.state.signs = Signs(settings.redis_url)
     visitor = Depends(get_visitor, scope="function")
     pages = (
-        *(play, profile, drafts, overview, studies, members, accounts, tokens, admin),
+        *(play, profile, drafts, overview, studies, members, accounts, tokens, invitations, admin),
         *(explanations, contrasts, global_explanations, sharing, search, exports),
         *(log, moderation, concepts, concept_runs, api),
     )

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from app.infra.errors import AppError
-from app.models import Account, Study, StudyMember
-from app.services import access
+from app.models import Account, Invitation, Study, StudyMember
+from app.services import access, invitations
 from app.web.deps import OwnedStudyDep, SessionDep
 from app.web.templating import redirect, render
 
@@ -19,25 +19,42 @@ router = APIRouter(prefix="/studio/{slug}/members", default_response_class=Respo
 
 @dataclass(frozen=True, slots=True)
 class MembersContext:
-    """owner: None when the study is the admins'. name: what was typed, when it was refused."""
+    """owner: None when the study is the admins'. invitations: those not accepted yet; invited:
+    whether one has just been sent. name: what was typed, when it was refused."""
 
     study: Study
     owner: Account | None
     members: list[StudyMember]
+    invitations: list[Invitation]
+    invited: bool = False
     name: str = ""
     message: str | None = None
 
 
 @router.get("")
-def show(request: Request, session: SessionDep, study: OwnedStudyDep) -> Response:
-    return render(request, "studies/members.html", _context(session, study))
+def show(
+    request: Request, session: SessionDep, study: OwnedStudyDep, invited: bool = False
+) -> Response:
+    return render(request, "studies/members.html", _context(session, study, invited=invited))
 
 
 def _context(
-    session: Session, study: Study, *, name: str = "", message: str | None = None
+    session: Session,
+    study: Study,
+    *,
+    invited: bool = False,
+    name: str = "",
+    message: str | None = None,
 ) -> MembersContext:
-    owner = session.get(Account, study.owner_id) if study.owner_id else None
-    return MembersContext(study, owner, access.members(session, study), name, message)
+    return MembersContext(
+        study=study,
+        owner=session.get(Account, study.owner_id) if study.owner_id else None,
+        members=access.members(session, study),
+        invitations=invitations.waiting(session, study=study),
+        invited=invited,
+        name=name,
+        message=message,
+    )
 
 
 @router.post("")

@@ -44,13 +44,23 @@ def description(app: FastAPI, session: Session, storage: Storage) -> Any:
     guessed = study.classes[1].id
     concept = Concept(class_id=image.class_id, name="sail")
     spec = exports.ExportSpec().as_json()
-    export = Export(study_id=study.id, spec=spec)
+    export = Export(
+        study_id=study.id,
+        spec=spec,
+        status="done",
+        file_key="exports/a.csv",
+        file_name="a.csv",
+        size_bytes=6,
+        sha256="0" * 64,
+    )
+    storage.put("exports/a.csv", b"label\n")
+    storage.put("snapshots/a.zip", b"a zip")
     snapshot = Snapshot(
         study_id=study.id,
         number=1,
         made_by={},
         files=[],
-        file_key="x",
+        file_key="snapshots/a.zip",
         size_bytes=1,
         sha256="0" * 64,
     )

@@ -1,13 +1,16 @@
 """Exports and snapshots as jobs: written once, cancelled, begun anew."""
 
 import json
+import os
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 import redis
 from sqlalchemy import delete, select, update
 
+from app import rules
 from app.infra.errors import ConflictError
 from app.infra.settings import get_settings
 from app.installation import Installation
@@ -125,6 +128,31 @@ class TestExport:
         assert row(inst, export_id).status == "done"
         with pytest.raises(ConflictError):
             change(inst, slug, export_id, export_jobs.resume)
+
+    def test_its_file_goes_after_a_while_and_it_can_be_written_again(
+        self, inst: Installation, slug: str
+    ) -> None:
+        export_id, fresh_id = ask(inst, slug), ask(inst, slug)
+        write(export_id=export_id)
+        write(export_id=fresh_id)
+        make_snapshot(study_slug=slug, licence="cc0-1.0")
+        key = row(inst, export_id).file_key or ""
+        long_ago = datetime.now(UTC) - rules.EXPORT_FILES_KEPT - timedelta(minutes=1)
+        with inst.transaction() as session:
+            session.get_one(Export, UUID(export_id)).finished_at = long_ago
+        left = inst.storage.root / "exports" / ".half-written"
+        left.write_text("by a worker that was killed")
+        os.utime(left, (long_ago.timestamp(), long_ago.timestamp()))
+        ask_again()
+        assert (row(inst, export_id).status, row(inst, fresh_id).status) == ("expired", "done")
+        assert not inst.storage.exists(key)
+        assert not left.exists()
+        with inst.transaction() as session:
+            (snapshot,) = session.scalars(select(Snapshot))
+            assert snapshots.verify(inst.storage, snapshot) == []
+        change(inst, slug, export_id, export_jobs.resume)
+        write(export_id=export_id)
+        assert inst.storage.exists(key)
 
     def test_what_went_wrong_stands_in_the_row(self, inst: Installation, slug: str) -> None:
         for view in (inst.storage.root / "views").iterdir():

@@ -8,20 +8,24 @@ from pathlib import Path
 
 import psutil
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from app.infra.supervisor import Supervisor
 from app.infra.workers import process_environment, worker_command
 from app.installation import Installation
-from app.models import ClusterMap, Image, LayerExplanation
-from app.services import studies
+from app.models import ClusterMap, Export, Image, LayerExplanation
+from app.services import export_jobs, studies
+from app.services.exports import ExportSpec
+from tests.services.conftest import make_game
+from tests.services.played import play_all_kinds
+from workers.upkeep import ask_again
 
 # Each picture takes the worker a moment at least, so that it can be killed in the middle of one.
 N_LAYERS = 2
 
 
 @pytest.fixture
-def worker(inst: Installation, drawn_study: str, tmp_path: Path) -> Iterator[Supervisor]:
+def worker(inst: Installation, tmp_path: Path) -> Iterator[Supervisor]:
     (tmp_path / "home" / "run").mkdir(parents=True, exist_ok=True)
     with Supervisor(tmp_path / "logs") as supervisor:
         start(supervisor, inst, tmp_path)
@@ -130,3 +134,32 @@ def test_a_stop_ends_after_the_pictures_at_hand_and_loses_none(
     with inst.transaction() as session:
         studies.ask_to_resume(session, studies.get(session, drawn_study))
     wait_until(lambda: statuses(inst) == {"done": 9})
+
+
+def test_an_export_whose_worker_is_killed_is_written_once(
+    inst: Installation, worker: Supervisor, tmp_path: Path
+) -> None:
+    def export() -> Export:
+        with inst.transaction() as session:
+            return session.scalars(select(Export)).one()
+
+    with inst.transaction() as session:
+        game = make_game(session, inst.storage)
+        play_all_kinds(session, game)
+    with inst.transaction() as session:
+        # Nobody reads labels while this lasts, so the worker is stopped in the middle of the job.
+        session.execute(text("lock table labels in access exclusive mode"))
+        with inst.transaction() as other:
+            study = studies.get(other, game.study.slug)
+            export_jobs.request(other, study=study, spec=ExportSpec())
+        wait_until(lambda: export().status == "running")
+        for process in workers():
+            os.kill(process.pid, signal.SIGKILL)
+        worker.stop()
+    start(worker, inst, tmp_path)
+    ask_again()
+    wait_until(lambda: export().status == "done")
+    done = export()
+    assert (done.n_written, done.n_rows) == (8, 8)
+    assert [key for key in inst.storage.keys("exports") if "/." not in key] == [done.file_key]
+    assert len(inst.storage.get(done.file_key or "").splitlines()) == 8

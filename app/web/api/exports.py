@@ -83,7 +83,7 @@ class ExportIn(Shape):
 
 class ExportOut(Shape):
     """An export, and how far it is. The file's name, size and SHA-256 stand here once it is done;
-    failure says why it could not be."""
+    failure says why it could not be. expired: the file lay there for two weeks, and is gone."""
 
     model_config = example(
         id=_EXPORT,
@@ -100,7 +100,7 @@ class ExportOut(Shape):
     )
 
     id: UUID
-    status: Literal["waiting", "running", "done", "failed", "cancelled"]
+    status: Literal["waiting", "running", "done", "failed", "cancelled", "expired"]
     n_rows: int
     n_written: int
     failure: str | None
@@ -233,6 +233,14 @@ def cancel(session: SessionDep, study: ExportedStudyDep, export_id: UUID) -> Exp
     """One that is done stays."""
     export = export_jobs.get(session, study, export_id, lock=True)
     export_jobs.cancel(session, export)
+    return _export_out(export)
+
+
+@router.post(_EXPORTS + "/{export_id}/resume", summary="Have an export written again")
+def resume(session: SessionDep, study: ExportedStudyDep, export_id: UUID) -> ExportOut:
+    """One that was cancelled, has failed, or whose file is gone. It begins anew."""
+    export = export_jobs.get(session, study, export_id, lock=True)
+    export_jobs.resume(session, export)
     return _export_out(export)
 
 

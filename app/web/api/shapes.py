@@ -112,5 +112,6 @@ JPEG: dict[int | str, dict[str, Any]] = {
     200: {"content": {"image/jpeg": {}}, "description": "A JPEG."}
 }
 FILE: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"application/octet-stream": {}}, "description": "The file."}
+    # Its type goes by what was asked for: text/csv, application/zip.
+    200: {"content": {"*/*": {}}, "description": "The file."}
 }
