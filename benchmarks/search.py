@@ -78,7 +78,7 @@ def fill(connection: Connection, n_concepts: int, rng: np.random.Generator) -> N
         if statement.strip():
             names = {"per_class": n_concepts // 200} if ":per_class" in statement else {}
             connection.execute(text(statement), names)
-    index = f"ix_word_embeddings_nearest_{N_DIMENSIONS}"
+    index = f"ix_embeddings_nearest_{N_DIMENSIONS}"
     definition = connection.scalar(
         text("select indexdef from pg_indexes where indexname = :name"), {"name": index}
     )
@@ -88,11 +88,12 @@ def fill(connection: Connection, n_concepts: int, rng: np.random.Generator) -> N
     register_vector(driver)
     centres = rng.normal(size=(2000, N_DIMENSIONS))
     with driver.cursor().copy(
-        "copy word_embeddings (word, model, embedding) from stdin (format binary)"
+        "copy embeddings (text, model, vector, direction) from stdin (format binary)"
     ) as copy:
-        copy.set_types(["text", "text", "vector"])
+        copy.set_types(["text", "text", "bytea", "vector"])
         for number in range(n_concepts):
-            copy.write_row((f"word {number}", MODEL, near(centres[number % 2000], rng)))
+            direction = near(centres[number % 2000], rng)
+            copy.write_row((f"word {number}", MODEL, direction.astype("<f4").tobytes(), direction))
     connection.execute(text("set local maintenance_work_mem = '512MB'"))
     started = time.perf_counter()
     connection.execute(text(definition))
@@ -139,8 +140,7 @@ def main() -> None:
             ids = list(session.scalars(select(Study.id).order_by(Study.name)))
             rows = session.scalars(
                 text(
-                    "select embedding::text from word_embeddings order by word "
-                    f"limit {options.searches}"
+                    f"select direction::text from embeddings order by text limit {options.searches}"
                 )
             ).all()
             stored = np.array([row[1:-1].split(",") for row in rows], dtype=float)

@@ -4,6 +4,7 @@ from app.models.accounts import Account, ApiToken, OneTimeLink, Player, SignIn
 from app.models.audit import AuditEntry
 from app.models.base import Base
 from app.models.drafts import DraftFile, StudyDraft, Upload
+from app.models.embeddings import Embedding
 from app.models.explanations import (
     ClusterMap,
     Contrast,
@@ -17,7 +18,6 @@ from app.models.labels import (
     ConceptPin,
     ConceptRun,
     ConceptScore,
-    Embedding,
     Label,
     NewLabels,
 )
@@ -30,7 +30,6 @@ from app.models.measures import (
 )
 from app.models.moderation import Flag, Note, PlayerDevice, Restriction
 from app.models.rounds import DailyMap, Hand, PointsEntry, Round
-from app.models.search import WordEmbedding
 from app.models.sharing import ShareLink
 from app.models.standings import Board, BoardStep, BoardTotal, Tally
 from app.models.studies import (
@@ -95,5 +94,4 @@ __all__ = [
     "StudyMember",
     "Tally",
     "Upload",
-    "WordEmbedding",
 ]

@@ -86,17 +86,6 @@ class ConceptRun(Base):
     image_class: Mapped[StudyClass] = relationship(lazy="raise")
 
 
-class Embedding(Base):
-    """The direction in which a model's meaning of a text points, so that no job works it out
-    twice. A cache: whatever is deleted comes back."""
-
-    __tablename__ = "embeddings"
-
-    model: Mapped[str] = mapped_column(String(300), primary_key=True)
-    text: Mapped[str] = mapped_column(Text, primary_key=True)
-    vector: Mapped[bytes]  # float32, little-endian
-
-
 class Label(Base):
     """One label as a player typed it. `text` never changes; the concepts job says what it means, a
     moderator may hide it."""

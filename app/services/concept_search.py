@@ -9,8 +9,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 from pgvector.sqlalchemy import Vector
-from sqlalchemy import cast, func, select, text
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import cast, func, select, text, update
 from sqlalchemy.orm import Session
 
 from app.concepts import Embedder
@@ -19,11 +18,11 @@ from app.models import (
     ClusterMap,
     Concept,
     ConceptScore,
+    Embedding,
     Image,
     Layer,
     Study,
     StudyClass,
-    WordEmbedding,
 )
 from app.services.embeddings import KeptEmbedder
 
@@ -62,7 +61,9 @@ class FoundWord:
 
 def embed_new_words(session: Session, embed: Embedder) -> int:
     """Embed the names of concepts that this model has not embedded yet; how many there were."""
-    known = select(WordEmbedding.word).where(WordEmbedding.model == embed.name)
+    known = select(Embedding.text).where(
+        Embedding.model == embed.name, Embedding.direction.is_not(None)
+    )
     words = session.scalars(
         select(Concept.name).distinct().where(Concept.name.not_in(known)).order_by(Concept.name)
     ).all()
@@ -71,21 +72,20 @@ def embed_new_words(session: Session, embed: Embedder) -> int:
         rows = kept(words)
         kept.keep()
         session.execute(
-            insert(WordEmbedding)
-            .values(
-                [
-                    {"word": word, "model": embed.name, "embedding": row}
-                    for word, row in zip(words, rows, strict=True)
-                ]
-            )
-            .on_conflict_do_nothing()
+            update(Embedding),
+            [
+                {"model": embed.name, "text": word, "direction": row}
+                for word, row in zip(words, rows, strict=True)
+            ],
         )
     return len(words)
 
 
 def has_new_words(session: Session) -> bool:
     """Whether some concept's name has not been embedded by any model."""
-    embedded = select(WordEmbedding.id).where(WordEmbedding.word == Concept.name)
+    embedded = select(Embedding.text).where(
+        Embedding.text == Concept.name, Embedding.direction.is_not(None)
+    )
     return bool(session.scalar(select(select(Concept.id).where(~embedded.exists()).exists())))
 
 
@@ -107,7 +107,7 @@ def find_maps(
         raise InvalidInputError(f"Type a word or a few, up to {MAX_QUERY_CHARACTERS} letters.")
     words = nearest_words(
         session,
-        _embedding(session, word, embed),
+        KeptEmbedder(session, embed)([word])[0],
         model=embed.name,
         study_ids=study_ids,
         simulated=simulated,
@@ -137,38 +137,28 @@ def nearest_words(
     # Words of other studies are passed over in the walk through the index, which then goes on.
     session.execute(text("set local hnsw.iterative_scan = strict_order"))
     n = len(vector)
-    distance = cast(WordEmbedding.embedding, Vector(n)).cosine_distance(vector).label("distance")
+    distance = cast(Embedding.direction, Vector(n)).cosine_distance(vector).label("distance")
     of_studies = (
         select(Concept.id)
         .join(Concept.image_class)
         .where(
-            Concept.name == WordEmbedding.word,
+            Concept.name == Embedding.text,
             Concept.simulated.is_(simulated),
             StudyClass.study_id.in_(study_ids),
         )
     )
     rows = session.execute(
-        select(WordEmbedding.word, distance)
+        select(Embedding.text, distance)
         .where(
             # As a plain number, or the planner could not tell that the partial index serves.
-            text(f"vector_dims(word_embeddings.embedding) = {n}"),
-            WordEmbedding.model == model,
+            text(f"vector_dims(embeddings.direction) = {n}"),
+            Embedding.model == model,
             of_studies.exists(),
         )
         .order_by(distance)
         .limit(N_WORDS)
     ).all()
     return {word: 1 - d for word, d in rows if 1 - d >= MIN_SIMILARITY}
-
-
-def _embedding(session: Session, word: str, embed: Embedder) -> NDArray[np.floating[Any]]:
-    stored = session.scalar(
-        select(WordEmbedding.embedding).where(
-            WordEmbedding.model == embed.name, WordEmbedding.word == word
-        )
-    )
-    found: NDArray[np.floating[Any]] = embed([word])[0] if stored is None else np.asarray(stored)
-    return found
 
 
 def _strongest_maps(

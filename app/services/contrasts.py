@@ -17,25 +17,29 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from app.infra.errors import InvalidInputError
 from app.infra.queue import enqueue
-from app.models import ClusterMap, Contrast, Image, Layer, Study
+from app.models import ClusterMap, Contrast, Image, Layer, Study, StudyClass
 
 
-def choices(image: Image) -> list[tuple[int, str]]:
+def choices(session: Session, image: Image) -> list[tuple[int, str]]:
     """The classes that a picture's answer can be set against, by index in the network: those of its
     study that the network knows, but for what it said."""
-    study = image.study
-    index = {name: i for i, name in enumerate(study.network.classes)}
+    index = {name: i for i, name in enumerate(image.study.network.classes)}
+    names = session.scalars(
+        select(StudyClass.name)
+        .where(StudyClass.study_id == image.study_id)
+        .order_by(StudyClass.position)
+    )
     return [
-        (index[one.name], one.name)
-        for one in study.classes
-        if one.name in index and index[one.name] != image.target_index
+        (index[name], name)
+        for name in names
+        if index.get(name, image.target_index) != image.target_index
     ]
 
 
 def ask(session: Session, image: Image, *, other_index: int) -> Contrast:
     """Have the picture's maps weighed against another class. Asked again, what is there stands,
     but for a failure, which is tried anew. InvalidInputError for none of the choices."""
-    names = dict(choices(image))
+    names = dict(choices(session, image))
     if other_index not in names:
         raise InvalidInputError("Choose another class of this study that the network knows.")
     pending = {"status": "pending", "failure": None, "asked_at": datetime.now(UTC)}

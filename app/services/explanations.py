@@ -9,7 +9,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import false, func, select
-from sqlalchemy.orm import Session, defer, joinedload, selectinload
+from sqlalchemy.orm import Session, defer, joinedload
 
 from app import rules
 from app.concepts import (
@@ -147,10 +147,7 @@ def get_image(session: Session, image_id: UUID) -> Image:
     image = session.scalar(
         select(Image)
         .where(Image.id == image_id, Image.status == "done")
-        .options(
-            joinedload(Image.image_class),
-            joinedload(Image.study).options(joinedload(Study.network), selectinload(Study.classes)),
-        )
+        .options(joinedload(Image.image_class), joinedload(Image.study).joinedload(Study.network))
     )
     if image is None:
         raise NotFoundError("There is no explanation of such a picture.")

@@ -47,6 +47,7 @@ from app.models import (
     Study,
     StudyClass,
 )
+from app.services.answers import Answers, count_answers
 
 MAX_PICTURES: Final = 200
 """Pictures of a study that are looked at, those of the class first. More would make the random
@@ -64,7 +65,8 @@ N_PROTOTYPES: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class MapToMeasure:
-    """best: the names of the concepts with the map's top score; none where it has no words."""
+    """best: the names of the concepts with the map's top score; none where it has no words, or most
+    players found nothing to name."""
 
     id: UUID
     layer: str
@@ -179,6 +181,7 @@ def _maps(
         .where(ClusterMap.image_id.in_(image_ids), Concept.simulated.is_(simulated))
     ):
         scores[map_id].append((score, name))
+    said = count_answers(session, ClusterMap.image_id.in_(image_ids), simulated=simulated)
     by_id = {layer.id: layer for layer in layers}
     found: dict[UUID, list[MapToMeasure]] = defaultdict(list)
     for one in session.scalars(
@@ -186,7 +189,8 @@ def _maps(
         .where(ClusterMap.image_id.in_(image_ids))
         .order_by(ClusterMap.layer_id, ClusterMap.rank)
     ):
-        top = max((score for score, _ in scores[one.id]), default=0.0)
+        named = [] if said.get(one.id, Answers()).is_nothing else scores[one.id]
+        top = max((score for score, _ in named), default=0.0)
         found[one.image_id].append(
             MapToMeasure(
                 id=one.id,
@@ -195,7 +199,7 @@ def _maps(
                 weight=one.weight,
                 channels=tuple(one.channels),
                 array_name=one.array_name,
-                best=frozenset(name for score, name in scores[one.id] if score == top),
+                best=frozenset(name for score, name in named if score == top),
             )
         )
     return found

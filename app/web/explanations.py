@@ -60,7 +60,7 @@ def show(
         players=players,
         top_score=max(scores, default=0.0),
         river=draw_river(page.layers),
-        choices=contrasts.choices(page.image),
+        choices=contrasts.choices(session, page.image),
         contrasts=contrasts.done(session, image_id),
     )
     return render(request, "explanations/show.html", context)

@@ -7,8 +7,9 @@ from sqlalchemy.orm import Session
 
 from app.infra.errors import InvalidInputError
 from app.infra.storage import Storage
-from app.models import Concept, ConceptScore, Study, WordEmbedding
+from app.models import Concept, ConceptScore, Embedding, Study
 from app.services import concept_search
+from app.services.embeddings import KeptEmbedder
 from tests import factories
 from tests.services.test_labels import EMBED
 
@@ -95,9 +96,17 @@ def test_a_name_is_embedded_once_however_many_concepts_have_it(
     session: Session, storage: Storage, study: Study
 ) -> None:
     give(session, storage, factories.make_study(session), ("sail", 1.0))
-    assert session.scalar(select(func.count()).select_from(WordEmbedding)) == 2
+    searched = select(func.count()).where(Embedding.direction.is_not(None))
+    assert session.scalar(searched) == 2
     assert not concept_search.has_new_words(session)
     assert concept_search.embed_new_words(session, EMBED) == 0
+
+
+def test_labels_are_kept_for_jobs_and_not_found(session: Session, study: Study) -> None:
+    kept = KeptEmbedder(session, EMBED)
+    kept(["spray"])
+    kept.keep()
+    assert [one.word for one in find(session, "sea", study)] == ["sail"]
 
 
 def test_another_models_directions_are_never_compared(session: Session, study: Study) -> None:
@@ -128,7 +137,8 @@ def test_vectors_as_long_as_the_packaged_models_are_found_through_the_index(
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     session.add_all(Concept(class_id=class_id, name=f"word {i}") for i in range(2000))
     session.add_all(
-        WordEmbedding(word=f"word {i}", model="m", embedding=row) for i, row in enumerate(rows)
+        Embedding(text=f"word {i}", model="m", vector=b"", direction=row)
+        for i, row in enumerate(rows)
     )
     session.flush()
     found = concept_search.nearest_words(

@@ -14,7 +14,7 @@ def picture(session: Session, game: Game):  # type: ignore[no-untyped-def]
 
 
 def test_it_can_be_set_against_the_studys_other_classes(session: Session, game: Game) -> None:
-    assert contrasts.choices(picture(session, game)) == [(1, "dog")]
+    assert contrasts.choices(session, picture(session, game)) == [(1, "dog")]
     with pytest.raises(InvalidInputError, match="another class"):
         contrasts.ask(session, picture(session, game), other_index=0)
 

@@ -188,7 +188,7 @@ def test_a_contrast_weighs_the_stored_maps_by_the_difference_of_two_logits(
     explain_image(image_id=str(image_id))
     with inst.transaction() as session:
         image = explanations.get_image(session, image_id)
-        (index, name), *_ = contrasts.choices(image)
+        (index, name), *_ = contrasts.choices(session, image)
         asked = contrasts.ask(session, image, other_index=index)
     ask_again()
     contrast(contrast_id=str(asked.id))
