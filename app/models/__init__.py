@@ -7,6 +7,7 @@ from app.models.drafts import DraftFile, StudyDraft, Upload
 from app.models.explanations import ClusterMap, KnownAnswer, LayerExplanation, LocalExplanation
 from app.models.exports import Export, Snapshot
 from app.models.labels import Concept, ConceptPin, ConceptScore, Embedding, Label
+from app.models.live import Partner, Seat
 from app.models.measures import (
     ClassMeasurement,
     ConceptBelonging,
@@ -52,10 +53,12 @@ __all__ = [
     "MapPrototype",
     "Network",
     "OneTimeLink",
+    "Partner",
     "Player",
     "PointsEntry",
     "Restriction",
     "Round",
+    "Seat",
     "ShareLink",
     "SignIn",
     "Snapshot",

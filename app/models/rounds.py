@@ -88,6 +88,8 @@ class Round(Base):
     # Dealt while the player still reads the last answer, so that its picture can be fetched ahead.
     # Nobody has seen it yet, and it has no place: it gets one when it is shown.
     is_ahead: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # Played at the same time as somebody else, or against somebody's words: see models.live.
+    with_partner: Mapped[bool] = mapped_column(default=False, server_default=false())
     daily_on: Mapped[date | None]  # the day whose challenge it belongs to
     taboo: Mapped[list[str]] = mapped_column(ARRAY(String(60)), default=list, server_default="{}")
     dealt_at: Mapped[CreatedAt]
@@ -183,7 +185,7 @@ class PointsEntry(Base):
         CheckConstraint("points > 0", name="points"),
         CheckConstraint(
             "reason in ('guess', 'agreement', 'confirmed', 'first', 'practice', 'streak', 'daily', "
-            "'badge')",
+            "'badge', 'met')",
             name="reason",
         ),
         Index("ix_points_entries_player", "player_id", "created_at"),
@@ -193,7 +195,7 @@ class PointsEntry(Base):
     player_id: Mapped[UUID] = mapped_column(ForeignKey("players.id"))
     round_id: Mapped[UUID] = mapped_column(ForeignKey("rounds.id"))
     reason: Mapped[str] = mapped_column(String(16))
-    # The label that agreed, the badge, or the day.
+    # The label that agreed or met, the badge, or the day.
     detail: Mapped[str] = mapped_column(String(60), default="")
     points: Mapped[int]
     created_at: Mapped[CreatedAt]

@@ -33,6 +33,7 @@ from app.web import (
     explanations,
     exports,
     global_explanations,
+    live,
     log,
     members,
     moderation,
@@ -87,7 +88,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.signs = Signs(settings.redis_url)
     visitor = Depends(get_visitor, scope="function")
     pages = (
-        *(play, profile, drafts, overview, studies, members, accounts, admin),
+        *(play, live, profile, drafts, overview, studies, members, accounts, admin),
         *(explanations, global_explanations, sharing, search, exports),
         *(log, moderation, concepts, api),
     )

@@ -1,5 +1,6 @@
 """The game: landing page, rounds, answers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 from urllib.parse import urlencode
@@ -7,21 +8,25 @@ from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, Request
 from sqlalchemy.orm import Session
+from starlette.background import BackgroundTask
 from starlette.responses import Response
 
 from app import rules
 from app.concepts.cleaning import MAX_LABEL_CHARACTERS
 from app.infra.errors import InvalidInputError
 from app.models import Player, Round, Study, StudyClass
-from app.services import ledger, moderation, players, rounds, studies
+from app.services import ledger, live, moderation, players, rounds, studies
+from app.services.live import Company
 from app.services.players import Standing
 from app.services.rounds import Outcome
+from app.services.signs import Signs
 from app.web.deps import (
     AccountDep,
     KnownPlayerDep,
     LimitsDep,
     PlayerDep,
     SessionDep,
+    SignsDep,
     StorageDep,
 )
 from app.web.pacing import IsBurstDep
@@ -55,7 +60,8 @@ class RoundContext:
 
     part: the template of the part, for the page that includes it. n_lit: steps of the reveal
     ladder that are lit, 1 to 6. taboo: words that earn nothing here. daily: of today's challenge.
-    lesson: which round of the introduction it is, from 1; None for any other.
+    lesson: which round of the introduction it is, from 1; None for any other. company: who plays
+    with the player, None for nobody.
     n_news: points that came while the player was away. Nothing here tells the answer.
     """
 
@@ -67,6 +73,7 @@ class RoundContext:
     taboo: list[str]
     daily: bool
     lesson: int | None
+    company: Company | None
     n_news: int
     part: str = "play/_round.html"
     chosen_id: int | None = None
@@ -208,6 +215,7 @@ def _round_context(
         taboo=round_.taboo,
         daily=round_.daily_on is not None,
         lesson=round_.lesson,
+        company=live.company(session, round_),
         n_news=sum(entry.points for entry in ledger.news(session, player.id)),
         chosen_id=chosen_id,
         labels=[text for text in labels if text.strip()][: rules.MAX_LABELS_PER_ROUND],
@@ -232,7 +240,13 @@ def show(
 
 
 def _result(
-    request: Request, session: Session, player: Player, round_: Round, *, reported: bool = False
+    request: Request,
+    session: Session,
+    player: Player,
+    round_: Round,
+    *,
+    reported: bool = False,
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
     context = ResultContext(
         study=round_.cluster_map.image.study,
@@ -245,9 +259,24 @@ def _result(
         badge_titles={badge.key: badge.title for badge in rules.BADGES},
         reported=reported,
     )
-    # The address of the answer, so that a reload shows it again.
-    headers = {"HX-Push-Url": f"/rounds/{round_.id}"} if is_htmx(request) else None
     return render_part(request, "play/page.html", context.part, context, headers=headers)
+
+
+def _answered(
+    request: Request, session: Session, player: Player, signs: Signs, round_: Round
+) -> Response:
+    """The answer, after a guess or a resignation; a partner's page is told."""
+    if is_htmx(request):
+        # The address of the answer, so that a reload shows it again.
+        headers = {"HX-Push-Url": f"/rounds/{round_.id}"}
+        response = _result(request, session, player, round_, headers=headers)
+    else:
+        response = redirect(request, f"/rounds/{round_.id}")
+    company = live.company(session, round_)
+    if company is not None and not company.is_recorded:
+        # After the commit, or the partner's page would look too early.
+        response.background = BackgroundTask(signs.ring, company.player_id)
+    return response
 
 
 @router.post("/rounds/{round_id}/reveal")
@@ -301,6 +330,7 @@ def guess(
     session: SessionDep,
     player: KnownPlayerDep,
     is_burst: IsBurstDep,
+    signs: SignsDep,
     round_id: UUID,
     class_id: Annotated[int | None, Form()] = None,
     label: LabelForm = [],  # noqa: B006
@@ -324,9 +354,7 @@ def guess(
         if is_htmx(request):
             raise
         return _guess_again(request, session, player, round_id, class_id, label, error.message)
-    if is_htmx(request):
-        return _result(request, session, player, round_)
-    return redirect(request, f"/rounds/{round_id}")
+    return _answered(request, session, player, signs, round_)
 
 
 def _guess_again(
@@ -351,12 +379,10 @@ def _guess_again(
 
 @router.post("/rounds/{round_id}/resign")
 def resign(
-    request: Request, session: SessionDep, player: KnownPlayerDep, round_id: UUID
+    request: Request, session: SessionDep, player: KnownPlayerDep, signs: SignsDep, round_id: UUID
 ) -> Response:
     round_ = rounds.resign(session, round_id=round_id, player=player)
-    if is_htmx(request):
-        return _result(request, session, player, round_)
-    return redirect(request, f"/rounds/{round_id}")
+    return _answered(request, session, player, signs, round_)
 
 
 @router.post("/rounds/{round_id}/report")
