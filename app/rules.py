@@ -88,6 +88,18 @@ HAND_PICTURES = 16
 taken: by the theory of balanced allocations (Azar et al. 1999) with d choices, no map is then ahead
 of the mean by more than ln ln n / ln d, which is less than one round at a million maps."""
 
+MET_POINTS = 3
+"""Points for a word that meets one of a partner's who plays the same map at the same time, or has
+played it before. More than an agreement with anybody at all, for it is one person's words that it
+has to meet; less than two, or everybody would wait for a partner."""
+
+LIVE_WAIT_S = 5
+"""Seconds that a player waits for somebody else before the words of an earlier player stand in:
+after that, whoever came to play goes away."""
+
+SEAT_LASTS = timedelta(seconds=15)
+"""After so long a player who waits has left the page: three times as long as anybody waits."""
+
 STREAK_POINTS = 2
 """Points for a day's first round, for each day in a row before it..."""
 

@@ -21,6 +21,7 @@ from app.models.labels import (
     Label,
     NewLabels,
 )
+from app.models.live import Partner, Seat
 from app.models.measures import (
     ClassMeasurement,
     ConceptBelonging,
@@ -80,11 +81,13 @@ __all__ = [
     "NewLabels",
     "Note",
     "OneTimeLink",
+    "Partner",
     "Player",
     "PlayerDevice",
     "PointsEntry",
     "Restriction",
     "Round",
+    "Seat",
     "ShareLink",
     "SignIn",
     "Snapshot",

@@ -91,6 +91,8 @@ class Round(Base):
     is_ahead: Mapped[bool] = mapped_column(default=False, server_default=false())
     # Its player says that what was lit shows nothing that a word would name. It has no labels then.
     nothing_nameable: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # Played at the same time as somebody else, or against somebody's words: see models.live.
+    with_partner: Mapped[bool] = mapped_column(default=False, server_default=false())
     daily_on: Mapped[date | None]  # the day whose challenge it belongs to
     taboo: Mapped[list[str]] = mapped_column(ARRAY(String(60)), default=list, server_default="{}")
     dealt_at: Mapped[CreatedAt]
@@ -186,7 +188,7 @@ class PointsEntry(Base):
         CheckConstraint("points > 0", name="points"),
         CheckConstraint(
             "reason in ('guess', 'agreement', 'confirmed', 'first', 'practice', 'streak', 'daily', "
-            "'badge')",
+            "'badge', 'met')",
             name="reason",
         ),
         Index("ix_points_entries_player", "player_id", "created_at"),
@@ -196,7 +198,7 @@ class PointsEntry(Base):
     player_id: Mapped[UUID] = mapped_column(ForeignKey("players.id"))
     round_id: Mapped[UUID] = mapped_column(ForeignKey("rounds.id"))
     reason: Mapped[str] = mapped_column(String(16))
-    # The label that agreed (none: that nothing is nameable), the badge, or the day.
+    # The label that agreed or met (none: that nothing is nameable), the badge, or the day.
     detail: Mapped[str] = mapped_column(String(60), default="")
     points: Mapped[int]
     created_at: Mapped[CreatedAt]

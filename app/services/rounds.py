@@ -27,9 +27,10 @@ from app.models import (
     StudyClass,
     Tally,
 )
-from app.services import dealing, honesty, labels, ledger, moderation, practice, studies
+from app.services import dealing, honesty, labels, ledger, live, moderation, practice, studies
 from app.services.answers import Answers, count_answers
 from app.services.drawing import read_map, read_view, to_jpeg, view_file
+from app.services.live import Company
 
 _SEEN_EVERY = timedelta(minutes=1)
 """How exactly it is known when a player was here: a row is not written for every round."""
@@ -385,10 +386,11 @@ def _finish(
 
 
 def _pay(session: Session, round_: Round, agreed: Sequence[str]) -> None:
-    """Count a finished round for its player, and add what it has earned to the ledger. agreed: its
-    labels that somebody else gave before."""
+    """Count a finished round for its player, and add what it has earned to the ledger, and a
+    partner's round by it. agreed: its labels that somebody else gave before."""
     player_id, today = round_.player_id, datetime.now(UTC).date()
-    tallies = ledger.lock_tallies(session, [player_id])
+    met = live.lines_for_meeting(session, round_)
+    tallies = ledger.lock_tallies(session, [player_id, *(line.player_id for line in met)])
     tally = tallies[player_id]
     is_first_today = tally.last_day != today
     _count_for(tally, round_, today)
@@ -403,6 +405,7 @@ def _pay(session: Session, round_: Round, agreed: Sequence[str]) -> None:
         ledger.Line(player_id, round_.id, "agreement", rules.AGREEMENT_POINTS, text)
         for text in agreed
     ]
+    lines += met
     streak = rules.streak_points(tally.streak_days)
     if is_first_today and streak:
         lines.append(ledger.Line(player_id, round_.id, "streak", streak, today.isoformat()))
@@ -503,7 +506,8 @@ class Practice:
 class Outcome:
     """What a finished round tells its player. remarks: by label, why it can earn nothing.
     nothing_nameable: that there is nothing to name, the player said; n_nothing_of_others did too.
-    practice: None for a round that counts. is_spare: the map had all the rounds wanted."""
+    practice: None for a round that counts. company: who played with them, None for nobody.
+    is_spare: the map had all the rounds wanted."""
 
     status: str
     true_class: str
@@ -523,6 +527,7 @@ class Outcome:
     nothing_nameable: bool
     n_nothing_of_others: int
     practice: Practice | None
+    company: Company | None
     is_spare: bool
 
 
@@ -569,6 +574,7 @@ def outcome(session: Session, round_: Round) -> Outcome:
             if round_.practice
             else None
         ),
+        company=live.company(session, round_),
         is_spare=round_.is_spare,
     )
 

@@ -58,6 +58,13 @@ class Signs:
         except redis.RedisError as error:
             _log.warning("no sign given: %s", error)
 
+    def ring(self, key: UUID) -> None:
+        """Give a sign to whoever watches this key: a player, say, whose partner has come."""
+        try:
+            self._redis.publish(_channel(key), "")
+        except redis.RedisError as error:
+            _log.warning("no sign given: %s", error)
+
     def take_away(self, study_id: UUID, image_id: UUID) -> None:
         """Say that no worker is at a picture any more."""
         try:
@@ -104,14 +111,14 @@ class Signs:
             _log.warning("lost answers not counted: %s", error)
             return 0
 
-    async def changes(self, study_id: UUID, *, every_s: float) -> AsyncIterator[bool]:
-        """True whenever there has been a sign, False after `every_s` seconds without. Ends with a
-        RedisError when Redis does not answer."""
+    async def changes(self, key: UUID, *, every_s: float) -> AsyncIterator[bool]:
+        """True whenever there has been a sign about a study or a player, False after `every_s`
+        seconds without. Ends with a RedisError when Redis does not answer."""
         async with (
             redis.asyncio.Redis.from_url(self._url, socket_connect_timeout=3) as client,
             client.pubsub() as pubsub,
         ):
-            await pubsub.subscribe(_channel(study_id))
+            await pubsub.subscribe(_channel(key))
             while True:
                 first = await pubsub.get_message(timeout=every_s)
                 if first is None:
@@ -129,5 +136,5 @@ def _key(study_id: UUID) -> str:
     return f"layerplay:at-work:{study_id}"
 
 
-def _channel(study_id: UUID) -> str:
-    return f"layerplay:signs:{study_id}"
+def _channel(key: UUID) -> str:
+    return f"layerplay:signs:{key}"

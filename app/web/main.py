@@ -37,6 +37,7 @@ from app.web import (
     exports,
     global_explanations,
     invitations,
+    live,
     log,
     members,
     moderation,
@@ -94,9 +95,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.signs = Signs(settings.redis_url)
     visitor = Depends(get_visitor, scope="function")
     pages = (
-        *(play, profile, drafts, overview, studies, members, accounts, tokens, invitations, admin),
+        *(play, live, profile, drafts, overview, studies, members, accounts, tokens, invitations),
         *(explanations, contrasts, global_explanations, sharing, search, exports),
-        *(log, moderation, concepts, concept_runs, api),
+        *(admin, log, moderation, concepts, concept_runs, api),
     )
     for module in pages:
         app.include_router(module.router, dependencies=[visitor])

@@ -1,5 +1,6 @@
 """The game: landing page, rounds, answers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 from urllib.parse import quote, urlencode
@@ -7,15 +8,18 @@ from uuid import UUID
 
 from fastapi import APIRouter, Form, Path, Query, Request
 from sqlalchemy.orm import Session
+from starlette.background import BackgroundTask
 from starlette.responses import Response
 
 from app import rules
 from app.concepts.cleaning import MAX_LABEL_CHARACTERS
 from app.infra.errors import InvalidInputError
 from app.models import Note, Player, Round, Study, StudyClass
-from app.services import ledger, moderation, players, rounds, studies
+from app.services import ledger, live, moderation, players, rounds, studies
+from app.services.live import Company
 from app.services.players import Standing
 from app.services.rounds import Outcome
+from app.services.signs import Signs
 from app.web.deps import (
     AccountDep,
     DeviceDep,
@@ -23,6 +27,7 @@ from app.web.deps import (
     LimitsDep,
     PlayerDep,
     SessionDep,
+    SignsDep,
     StorageDep,
 )
 from app.web.pacing import IsBurstDep
@@ -56,10 +61,10 @@ class RoundContext:
 
     part: the template of the part, for the page that includes it. n_lit: steps of the reveal
     ladder that are lit, 1 to 6. taboo: words that earn nothing here. daily: of today's challenge.
-    lesson: which round of the introduction it is, from 1; None for any other. nothing: whether the
-    player has said that there is nothing to name. n_news: points that came while the player was
-    away. notes: notes from moderators that the player has not read yet. Nothing here tells the
-    answer.
+    lesson: which round of the introduction it is, from 1; None for any other. company: who plays
+    with the player, None for nobody. nothing: whether the player has said that there is nothing to
+    name. n_news: points that came while the player was away. notes: notes from moderators that the
+    player has not read yet. Nothing here tells the answer.
     """
 
     study: Study
@@ -70,6 +75,7 @@ class RoundContext:
     taboo: list[str]
     daily: bool
     lesson: int | None
+    company: Company | None
     n_news: int
     notes: list[Note]
     part: str = "play/_round.html"
@@ -217,6 +223,7 @@ def _round_context(
         taboo=round_.taboo,
         daily=round_.daily_on is not None,
         lesson=round_.lesson,
+        company=live.company(session, round_),
         n_news=sum(entry.points for entry in ledger.news(session, player.id)),
         notes=moderation.unread_notes(session, player),
         chosen_id=chosen_id,
@@ -243,7 +250,13 @@ def show(
 
 
 def _result(
-    request: Request, session: Session, player: Player, round_: Round, *, reported: bool = False
+    request: Request,
+    session: Session,
+    player: Player,
+    round_: Round,
+    *,
+    reported: bool = False,
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
     context = ResultContext(
         study=round_.cluster_map.image.study,
@@ -256,9 +269,24 @@ def _result(
         badge_titles={badge.key: badge.title for badge in rules.BADGES},
         reported=reported,
     )
-    # The address of the answer, so that a reload shows it again.
-    headers = {"HX-Push-Url": f"/rounds/{round_.id}"} if is_htmx(request) else None
     return render_part(request, "play/page.html", context.part, context, headers=headers)
+
+
+def _answered(
+    request: Request, session: Session, player: Player, signs: Signs, round_: Round
+) -> Response:
+    """The answer, after a guess or a resignation; a partner's page is told."""
+    if is_htmx(request):
+        # The address of the answer, so that a reload shows it again.
+        headers = {"HX-Push-Url": f"/rounds/{round_.id}"}
+        response = _result(request, session, player, round_, headers=headers)
+    else:
+        response = redirect(request, f"/rounds/{round_.id}")
+    company = live.company(session, round_)
+    if company is not None and not company.is_recorded:
+        # After the commit, or the partner's page would look too early.
+        response.background = BackgroundTask(signs.ring, company.player_id)
+    return response
 
 
 @router.post("/rounds/{round_id}/reveal")
@@ -323,6 +351,7 @@ def guess(
     player: KnownPlayerDep,
     is_burst: IsBurstDep,
     device: DeviceDep,
+    signs: SignsDep,
     round_id: UUID,
     class_id: Annotated[int | None, Form()] = None,
     label: LabelForm = [],  # noqa: B006
@@ -358,9 +387,7 @@ def guess(
             nothing=nothing,
             message=error.message,
         )
-    if is_htmx(request):
-        return _result(request, session, player, round_)
-    return redirect(request, f"/rounds/{round_id}")
+    return _answered(request, session, player, signs, round_)
 
 
 def _guess_again(
@@ -397,13 +424,12 @@ def resign(
     request: Request,
     session: SessionDep,
     player: KnownPlayerDep,
+    signs: SignsDep,
     round_id: UUID,
     nothing: Annotated[bool, Form()] = False,
 ) -> Response:
     round_ = rounds.resign(session, round_id=round_id, player=player, nothing_nameable=nothing)
-    if is_htmx(request):
-        return _result(request, session, player, round_)
-    return redirect(request, f"/rounds/{round_id}")
+    return _answered(request, session, player, signs, round_)
 
 
 @router.post("/rounds/{round_id}/report")

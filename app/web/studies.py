@@ -1,19 +1,15 @@
 """The studio: studies, how far they have come, their pictures."""
 
-from collections.abc import AsyncIterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
-from time import monotonic
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Request
-from redis import RedisError
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from app.infra.errors import InvalidInputError
 from app.models import Concept, Image, Label, Player, Round, Study, StudyClass, StudyDraft
@@ -33,16 +29,9 @@ from app.web.deps import (
 )
 from app.web.sharing import ImageReaderDep
 from app.web.templating import is_htmx, redirect, render
+from app.web.watching import watch
 
 router = APIRouter(default_response_class=Response)
-
-_HEARTBEAT_S: Final = 15.0
-"""Seconds of silence after which a watcher hears that we are still here; where that cannot be sent
-any more, the line is gone and the watching ends."""
-
-_WATCH_S: Final = 600.0
-"""Seconds after which a watcher has to ask again, as browsers do by themselves: whoever may not
-look any more, sees no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,23 +185,8 @@ def show_progress(
 
 @router.get("/studio/{slug}/signs")
 async def tell_signs(signs: SignsDep, study: ViewedStudyDep) -> Response:
-    """Server-sent events: `sign` whenever workers have come further with the study's pictures.
-
-    What is new the page asks for itself. One that gets no events asks every few seconds all the
-    same, so a Redis that does not answer, or a proxy that holds events back, hides nothing.
-    """
-    study_id = study.id
-
-    async def events() -> AsyncIterator[str]:
-        ends_at = monotonic() + _WATCH_S
-        with suppress(RedisError):
-            async for is_sign in signs.changes(study_id, every_s=_HEARTBEAT_S):
-                yield "event: sign\ndata:\n\n" if is_sign else ": still here\n\n"
-                if monotonic() > ends_at:
-                    return
-
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(events(), media_type="text/event-stream", headers=headers)
+    """A sign whenever workers have come further with the study's pictures."""
+    return watch(signs, study.id)
 
 
 @router.post("/studio/{slug}/computing")

@@ -178,6 +178,8 @@ def _environment() -> Environment:
         reveal_percents=rules.REVEAL_PERCENTS,
         guess_points=rules.GUESS_POINTS,
         n_lessons=rules.INTRODUCTION_ROUNDS,
+        met_points=rules.MET_POINTS,
+        live_wait_s=rules.LIVE_WAIT_S,
         max_labels=rules.MAX_LABELS_PER_ROUND,
         max_label_characters=MAX_LABEL_CHARACTERS,
     )

@@ -1,14 +1,14 @@
 """One table of embeddings: those that are kept for jobs, and of concepts' names those searched.
 
-Revision: 0016, after 0015
+Revision: 0021, after 0020
 """
 
 import sqlalchemy as sa
 from alembic import op
 from pgvector.sqlalchemy import Vector
 
-revision = "0016"
-down_revision = "0015"
+revision = "0021"
+down_revision = "0020"
 branch_labels = None
 depends_on = None
 

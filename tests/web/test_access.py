@@ -20,7 +20,7 @@ from app.infra.storage import Storage
 from app.models import Account, Concept, Image, Study
 from app.services import access, accounts, concept_runs, drafts, rounds, sharing, tokens
 from app.services.tokens import Scope
-from app.web import studies
+from app.web import watching
 from app.web.templating import STATIC_FOLDERS
 from tests.factories import make_account, make_image, make_study, maps_of
 from tests.web.conftest import sign_in
@@ -62,6 +62,10 @@ TABLE = {
     "GET /rounds/{round_id}/picture": OWN_ROUND,
     "GET /rounds/{round_id}/answer.jpg": OWN_ROUND,
     "GET /play/{slug}/daily": EVERYBODY,
+    "GET /play/{slug}/live": EVERYBODY,
+    "POST /play/{slug}/live": EVERYBODY,
+    "POST /play/{slug}/live/recorded": "0++++++",  # it comes after having waited
+    "GET /live/events": "0++++++",
     "POST /play/{slug}/ahead": "0++++++",  # it comes after a first round
     "GET /me": EVERYBODY,
     "POST /me/news": "0++++++",  # whoever has never played has no news
@@ -483,8 +487,8 @@ def test_who_is_let_in(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Whoever may watch, watches for a moment only.
-    monkeypatch.setattr(studies, "_WATCH_S", 0.0)
-    monkeypatch.setattr(studies, "_HEARTBEAT_S", 0.01)
+    monkeypatch.setattr(watching, "WATCH_S", 0.0)
+    monkeypatch.setattr(watching, "HEARTBEAT_S", 0.01)
     found = ""
     for role in ROLES:
         client.cookies.clear()
