@@ -28,8 +28,14 @@ class Mailer:
         message["Subject"] = subject
         message.set_content(text)
         if self._url is None:
-            # A warning, since what lies below it is not written to every log.
-            _log.warning("There is no mail server, so this was not sent:\n%s", message.as_string())
+            # A warning, since what lies below it is not written to every log. Not the message
+            # itself, which is base64 as soon as a letter in it is not ASCII.
+            _log.warning(
+                "There is no mail server, so this was not sent:\nTo: %s\nSubject: %s\n\n%s",
+                to,
+                subject,
+                text,
+            )
             return
         with self._connect() as server:
             server.send_message(message)

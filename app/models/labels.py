@@ -3,7 +3,16 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, false
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    String,
+    Text,
+    UniqueConstraint,
+    false,
+)
+from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -94,6 +103,7 @@ class Label(Base):
     __table_args__ = (
         UniqueConstraint("round_id", "position"),
         Index("ix_labels_cluster_map_id", "cluster_map_id"),
+        Index("ix_labels_hidden_at", "hidden_at", postgresql_where=sql("hidden_at is not null")),
         CheckConstraint(
             "remark in ('class name', 'empty', 'mash', 'repeated', 'pasted', 'taboo')",
             name="remark",

@@ -23,6 +23,7 @@ class Flag(Base):
         ),
         Index("ix_flags_player_id", "player_id", "created_at"),
         Index("ix_flags_open", "round_id", postgresql_where=text("settled_at is null")),
+        Index("ix_flags_queue", "id", postgresql_where=text("settled_at is null")),
     )
 
     id: Mapped[RowId]

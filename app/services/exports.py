@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Literal, get_args
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, literal, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from app import rules
@@ -438,18 +438,25 @@ def _image_query(study: Study, chosen: Selection, *columns: Any) -> Select[Any]:
     return query.where(StudyClass.name.in_(chosen.classes)) if chosen.classes else query
 
 
-def count_rows(session: Session, *, study: Study, spec: ExportSpec) -> dict[str, int]:
-    """Rows of each table that the export holds, by the table's name."""
+def count_rows(
+    session: Session, *, study: Study, spec: ExportSpec, at_most: int | None = None
+) -> dict[str, int]:
+    """Rows of each table that the export holds, by the table's name. at_most: how far to count."""
     chosen = spec.selection
     queries = {
-        "labels": _labels(study, chosen, func.count()),
-        "concepts": _scores(study, chosen, func.count()),
-        "cluster_maps": _maps(study, chosen, func.count()),
-        "images": _image_query(study, chosen, func.count()),
+        "labels": _labels(study, chosen, literal(1)),
+        "concepts": _scores(study, chosen, literal(1)),
+        "cluster_maps": _maps(study, chosen, literal(1)),
+        "images": _image_query(study, chosen, literal(1)),
     }
     names = [table.name for table in spec.tables]
     if spec.file_format == "coco":
         names = ["concepts", "images"]
     elif spec.file_format == "huggingface":
         names += ["cluster_maps", "images"]
-    return {name: session.scalar(queries[name]) or 0 for name in names}
+
+    def count(rows: Select[Any]) -> int:
+        counted = select(func.count()).select_from(rows.limit(at_most).subquery())
+        return session.scalar(counted) or 0
+
+    return {name: count(queries[name]) for name in names}

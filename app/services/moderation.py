@@ -36,6 +36,8 @@ from app.services.audit import Subject
 Kind = Literal["silenced", "excluded", "banned"]
 
 PAGE_SIZE: Final = 25
+MAX_COUNTED: Final = 1000
+
 MAX_NOTE_CHARACTERS: Final = 500
 
 USUAL_NOTE: Final = (
@@ -90,9 +92,16 @@ class Case:
 
 
 def n_waiting(session: Session, study: Study) -> int:
-    """Rounds with a flag that nobody has looked at."""
-    waiting = select(func.count(Flag.round_id.distinct())).join(Round, Round.id == Flag.round_id)
-    return session.scalar(waiting.where(Round.study_id == study.id, Flag.settled_at.is_(None))) or 0
+    """Rounds with a flag that nobody has looked at. Counted as far as MAX_COUNTED: of more, nobody
+    needs to know how many."""
+    waiting = (
+        select(Flag.round_id)
+        .join(Round, Round.id == Flag.round_id)
+        .where(Round.study_id == study.id, Flag.settled_at.is_(None))
+        .distinct()
+        .limit(MAX_COUNTED)
+    )
+    return session.scalar(select(func.count()).select_from(waiting.subquery())) or 0
 
 
 def cases(
@@ -100,8 +109,13 @@ def cases(
 ) -> list[Case]:
     """At most `limit` rounds with open flags, the last flagged first. older_than: the last flag of
     the last case that was seen, for the page after it."""
-    last = func.max(Flag.id)
-    guessed = aliased(StudyClass)
+    later, guessed = aliased(Flag), aliased(StudyClass)
+    # Flags from the last on, of each round its last: a page reads no more of them than it shows.
+    is_last = ~(
+        select(later.id)
+        .where(later.round_id == Flag.round_id, later.settled_at.is_(None), later.id > Flag.id)
+        .exists()
+    )
     query = (
         select(
             Round.id,
@@ -110,20 +124,20 @@ def cases(
             Image.id.label("image_id"),
             StudyClass.name.label("class_name"),
             guessed.name.label("guessed_class"),
-            last.label("last"),
+            Flag.id.label("last"),
         )
-        .join(Flag, (Flag.round_id == Round.id) & Flag.settled_at.is_(None))
+        .select_from(Flag)
+        .join(Round, Round.id == Flag.round_id)
         .join(Round.cluster_map)
         .join(ClusterMap.image)
         .join(Image.image_class)
         .outerjoin(guessed, guessed.id == Round.guessed_class_id)
-        .where(Round.study_id == study.id)
-        .group_by(Round.id, Image.id, StudyClass.name, guessed.name)
-        .order_by(last.desc())
+        .where(Round.study_id == study.id, Flag.settled_at.is_(None), is_last)
+        .order_by(Flag.id.desc())
         .limit(limit)
     )
     if older_than is not None:
-        query = query.having(last < older_than)
+        query = query.where(Flag.id < older_than)
     rows = session.execute(query).all()
     round_ids = [row.id for row in rows]
     reasons: dict[UUID, list[tuple[str, str]]] = defaultdict(list)
@@ -168,8 +182,14 @@ def hidden_labels(session: Session, study: Study, *, limit: int = 50) -> list[La
     )
 
 
-def restricted_players(session: Session, study: Study) -> list[PlayerRecord]:
-    ids = select(Restriction.player_id).where(Restriction.study_id == study.id)
+def restricted_players(session: Session, study: Study, *, limit: int = 50) -> list[PlayerRecord]:
+    """Players who are restricted, those restricted last, by name."""
+    ids = (
+        select(Restriction.player_id)
+        .where(Restriction.study_id == study.id)
+        .order_by(Restriction.since.desc(), Restriction.player_id)
+        .limit(limit)
+    )
     found = _records(session, study, session.scalars(ids).all())
     return sorted(found.values(), key=lambda record: record.name)
 
@@ -528,14 +548,17 @@ def _record(
 def last_acts(session: Session, study: Study, *, limit: int = 5) -> list[AuditEntry]:
     """The last acts about labels, players and concepts that have not been taken back, the latest
     first. Only the first can be taken back now: what came later may rest on what came before."""
-    undone = select(AuditEntry.subject_id).where(
-        AuditEntry.study_id == study.id, AuditEntry.act == "undo"
+    back = aliased(AuditEntry)
+    undone = select(back.id).where(
+        back.subject_kind == "act",
+        back.subject_id == cast(AuditEntry.id, String),
+        back.act == "undo",
     )
     return list(
         session.scalars(
             select(AuditEntry)
             .where(AuditEntry.study_id == study.id, AuditEntry.before.has_key(audit.UNDO))
-            .where(cast(AuditEntry.id, String).not_in(undone))
+            .where(~undone.exists())
             .order_by(AuditEntry.id.desc())
             .limit(limit)
         )

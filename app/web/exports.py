@@ -26,6 +26,9 @@ router = APIRouter(prefix="/studio/{slug}/exports", default_response_class=Respo
 
 _N_PREVIEW_ROWS = 5
 
+_MAX_COUNTED = 10_000
+"""So far rows are counted for the page; to count a million would take longer than to read it."""
+
 
 class ExportForm(BaseModel):
     """The form, as the browser sends it: an empty field is an empty text."""
@@ -94,12 +97,13 @@ class Preview:
 @dataclass(frozen=True, slots=True)
 class PreviewContext:
     """previews: of the tables that hold what players said. counts: rows of every table by its
-    name. spec: what is asked for."""
+    name, as far as max_counted. spec: what is asked for."""
 
     study: Study
     spec: ExportSpec
     counts: dict[str, int]
     previews: list[Preview]
+    max_counted: int = _MAX_COUNTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,7 @@ class PageContext:
     is_busy: bool
     snapshots: list[Snapshot]
     asked: Literal["", "export", "snapshot"]
+    max_counted: int = _MAX_COUNTED
     steps: Sequence[tuple[int, float]] = field(
         default_factory=lambda: list(enumerate(rules.REVEAL_PERCENTS))
     )
@@ -145,7 +150,7 @@ def show(
     """The page, or for HTMX the preview alone."""
     spec = form.spec(settings)
     exports.check(study, spec.selection)
-    counts = exports.count_rows(session, study=study, spec=spec)
+    counts = exports.count_rows(session, study=study, spec=spec, at_most=_MAX_COUNTED)
     previews = _previews(session, study, spec, settings, counts)
     if is_htmx(request):
         context = PreviewContext(study, spec, counts, previews)

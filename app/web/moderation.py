@@ -22,9 +22,10 @@ Act = Literal["hide", "restore", "dismiss", "warn", "silenced", "excluded", "ban
 class ModerationContext:
     """One page of the queue, and what has been set aside.
 
-    n_waiting: rounds on the whole queue. older_than: the last flag on this page, None on the last
-    page. last_acts: those that can be taken back, one after the other; told: their words.
-    usual_note: what players are told with a warning without words of its own.
+    n_waiting: rounds on the whole queue, counted as far as max_counted. older_than: the last flag
+    on this page, None on the last page. last_acts: those that can be taken back,
+    one after the other; told: their words. usual_note: what players are told with a
+    warning without words of its own.
     """
 
     study: Study
@@ -35,6 +36,7 @@ class ModerationContext:
     told: dict[str, str]
     hidden: list[Label]
     restricted: list[PlayerRecord]
+    max_counted: int = moderation.MAX_COUNTED
     usual_note: str = moderation.USUAL_NOTE
 
 
