@@ -14,10 +14,9 @@ from sqlalchemy import func, select
 
 from app.models import (
     ClusterMap,
+    ConceptRun,
     Image,
     Label,
-    LocalExplanation,
-    NewLabels,
     Player,
     Round,
     StudyClass,
@@ -196,13 +195,13 @@ def leave_open_round(page: Page) -> None:
 
 
 def wait_for_concepts(site: Site) -> None:
-    """Until the concepts job has taken up every label and stored the explanations."""
+    """Until runs of the concepts job have taken up every label."""
     deadline = time.monotonic() + 120
+    taken_up = select(func.max(ConceptRun.n_labels)).group_by(ConceptRun.class_id)
     while time.monotonic() < deadline:
         with site.sessions() as session:
-            new = select(func.count()).select_from(NewLabels)
-            stored = select(func.count()).select_from(LocalExplanation)
-            if session.scalar(new) == 0 and session.scalar(stored):
+            n_labels = session.scalar(select(func.count()).select_from(Label))
+            if sum(session.scalars(taken_up)) == n_labels:
                 return
         time.sleep(0.5)
     raise AssertionError("the concepts job did not come")
