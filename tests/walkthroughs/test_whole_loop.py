@@ -14,9 +14,9 @@ from sqlalchemy import func, select
 
 from app.models import (
     ClusterMap,
+    ConceptRun,
     Image,
     Label,
-    LocalExplanation,
     Player,
     Round,
     StudyClass,
@@ -195,18 +195,13 @@ def leave_open_round(page: Page) -> None:
 
 
 def wait_for_concepts(site: Site) -> None:
-    """Until the concepts job has made an explanation of every label's picture after the label."""
-    explained = (
-        select(LocalExplanation.image_id)
-        .where(LocalExplanation.image_id == ClusterMap.image_id)
-        .where(LocalExplanation.made_at > Label.created_at)
-        .exists()
-    )
-    waiting = select(func.count()).select_from(Label).join(ClusterMap).where(~explained)
+    """Until runs of the concepts job have taken up every label."""
     deadline = time.monotonic() + 120
+    taken_up = select(func.max(ConceptRun.n_labels)).group_by(ConceptRun.class_id)
     while time.monotonic() < deadline:
         with site.sessions() as session:
-            if session.scalar(waiting) == 0:
+            n_labels = session.scalar(select(func.count()).select_from(Label))
+            if sum(session.scalars(taken_up)) == n_labels:
                 return
         time.sleep(0.5)
     raise AssertionError("the concepts job did not come")
