@@ -66,6 +66,7 @@ TABLE = {
     "POST /play/{slug}/ahead": "0++++++",  # it comes after a first round
     "GET /me": EVERYBODY,
     "POST /me/news": "0++++++",  # whoever has never played has no news
+    "POST /language": EVERYBODY,
     "GET /boards": EVERYBODY,
     "GET /boards/{period}": EVERYBODY,
     "GET /docs/api": EVERYBODY,
@@ -196,6 +197,7 @@ FORMS = {
     "POST /studio/{slug}/classes/{class_id}/measure": {"players": "people"},
     "POST /studio/{slug}/concepts/{concept_id}/mark": {"part": "unsaid"},
     "POST /studio/{slug}/shares": {"address": "/studio/x/network", "days": "30"},
+    "POST /language": {"language": "en"},
     "POST /account/erase": {"words": "keep"},
     "POST /admin/users/{account_id}/role": {"role": "player"},
     "POST /admin/users/{account_id}/erase": {"words": "keep"},
