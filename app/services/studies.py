@@ -238,7 +238,7 @@ _STUDY_OF_SLUG = (
     select(Study).where(Study.slug == bindparam("slug")).options(selectinload(Study.classes))
 )
 
-_NOT_OPEN = {
+NOT_OPEN = {
     "computing": "This game is not open yet: its pictures are still being computed.",
     "ready": "This game is not open yet. Please look in again later.",
     "paused": "This game takes a break. What you have done is kept; please come back later.",
@@ -249,7 +249,7 @@ _NOT_OPEN = {
 def check_open(study: Study) -> None:
     """ConflictError, with the reason, while no new rounds are dealt."""
     if study.status != "open":
-        raise ConflictError(_NOT_OPEN[study.status])
+        raise ConflictError(NOT_OPEN[study.status])
 
 
 def set_status(session: Session, study: Study, *, status: str) -> None:

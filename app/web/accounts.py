@@ -97,7 +97,7 @@ def _address(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
-def _local(address: str) -> str:
+def local_address(address: str) -> str:
     """An address on this site to go on to. One elsewhere, with which somebody's link would lead
     people from our form to a page of theirs, is not taken."""
     is_local = address.startswith("/") and not address.startswith(("//", "/\\"))
@@ -150,7 +150,7 @@ def show_sign_up(
 ) -> Response:
     if visitor is not None:
         return redirect(request, "/account")
-    context = SignUpContext(_standing(session, guest), _local(next))
+    context = SignUpContext(_standing(session, guest), local_address(next))
     return render(request, "accounts/sign_up.html", context)
 
 
@@ -176,10 +176,12 @@ def sign_up(
             accounts.ask_to_confirm(session, account, email)
     except AppError as error:
         session.rollback()
-        context = SignUpContext(_standing(session, guest), _local(next), name, email, error.message)
+        context = SignUpContext(
+            _standing(session, guest), local_address(next), name, email, error.message
+        )
         return render(request, "accounts/sign_up.html", context, status_code=error.status)
     done = "signed-up-email" if email.strip() else "signed-up"
-    address = _local(next) or f"/account?done={done}"
+    address = local_address(next) or f"/account?done={done}"
     return _let_in(request, session, settings, visitor, account, address)
 
 
@@ -193,8 +195,8 @@ def show_sign_in(
     reset: bool = False,
 ) -> Response:
     if visitor is not None:
-        return redirect(request, _local(next) or "/account")
-    context = SignInContext(_standing(session, guest), _local(next), reset=reset)
+        return redirect(request, local_address(next) or "/account")
+    context = SignInContext(_standing(session, guest), local_address(next), reset=reset)
     return render(request, "accounts/sign_in.html", context)
 
 
@@ -221,13 +223,13 @@ def sign_in(
         account = accounts.check_password(session, name_or_email=name, password=password)
     except AppError as error:
         context = SignInContext(
-            _standing(session, guest), _local(next), name, message=error.message
+            _standing(session, guest), local_address(next), name, message=error.message
         )
         return render(request, "accounts/sign_in.html", context, status_code=error.status)
     limits.forget("sign-in", f"{who} {where}")
     if guest is not None:
         players.merge_guest(session, guest=guest, account=account)
-    address = _local(next) or ("/play" if account.role == "player" else "/studio")
+    address = local_address(next) or ("/play" if account.role == "player" else "/studio")
     return _let_in(request, session, settings, visitor, account, address)
 
 

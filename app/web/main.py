@@ -50,6 +50,7 @@ from app.web import (
     tokens,
 )
 from app.web.deps import get_visitor
+from app.web.languages import ChooseLanguage
 from app.web.observing import Metrics, ObserveRequests
 from app.web.security import (
     LimitBody,
@@ -113,6 +114,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(RefuseForeignPosts)
     app.add_middleware(NoteLostAnswers, signs=app.state.signs)
     app.add_middleware(errors.CatchErrors)
+    app.add_middleware(ChooseLanguage)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(ObserveRequests, metrics=app.state.metrics)
     return app

@@ -1,4 +1,4 @@
-"""A player's own pages: profile, points and why, boards."""
+"""A player's own pages: profile, points and why, boards, the language."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,13 +9,16 @@ from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
 from app import rules
+from app.infra.errors import InvalidInputError
 from app.models import Study
 from app.services import boards, ledger, names, players, studies, words
 from app.services.boards import BoardPage, Period
 from app.services.ledger import Entry
 from app.services.players import Standing
 from app.services.words import Lesson, Word
-from app.web.deps import AccountDep, KnownPlayerDep, PlayerDep, SessionDep
+from app.web.accounts import local_address
+from app.web.deps import AccountDep, KnownPlayerDep, PlayerDep, SessionDep, SettingsDep
+from app.web.languages import LANGUAGE_COOKIE, LANGUAGE_COOKIE_AGE_S, languages
 from app.web.templating import redirect, render
 
 router = APIRouter(default_response_class=Response)
@@ -78,6 +81,28 @@ def news_seen(
     """The player has read their news."""
     ledger.mark_news_seen(session, player.id, up_to=up_to)
     return redirect(request, "/me")
+
+
+@router.post("/language")
+def choose_language(
+    request: Request,
+    settings: SettingsDep,
+    language: Annotated[str, Form()],
+    next: Annotated[str, Form()] = "/",  # noqa: A002
+) -> Response:
+    """next: the page to come back to."""
+    if language not in languages():
+        raise InvalidInputError("That language is not one of those to choose from.")
+    response = redirect(request, local_address(next) or "/")
+    response.set_cookie(
+        LANGUAGE_COOKIE,
+        language,
+        max_age=LANGUAGE_COOKIE_AGE_S,
+        httponly=True,
+        samesite="lax",
+        secure=settings.secure_cookies,
+    )
+    return response
 
 
 @router.get("/boards")

@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from app import rules
 from app.concepts.cleaning import MAX_LABEL_CHARACTERS
 from app.services.access import Level
+from app.web import languages
 from app.web.deps import SIGN_IN_COOKIE, Visitor
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,6 +23,9 @@ STATIC_FOLDERS = {
     "/lib/htmx": ROOT / "node_modules" / "htmx.org" / "dist",
 }
 """Where files are served from, by the start of their address."""
+
+
+_VARY = "HX-Request, Cookie, Accept-Language"
 
 
 def is_htmx(request: Request) -> bool:
@@ -42,7 +46,7 @@ def render(
     values = {field.name: getattr(context, field.name) for field in fields(context)}
     body = _environment().get_template(template).render(values, request=request)
     response = HTMLResponse(body, status_code=status_code, headers=dict(headers or {}))
-    response.headers["Vary"] = "HX-Request, Cookie"
+    response.headers["Vary"] = _VARY
     response.headers.setdefault("Cache-Control", "no-store")
     return response
 
@@ -64,8 +68,15 @@ def render_part(
 def redirect(request: Request, address: str) -> Response:
     """Send the browser to a page with GET; with HTMX the whole page, not the part."""
     if is_htmx(request):
-        return Response(headers={"HX-Redirect": address, "Vary": "HX-Request, Cookie"})
-    return RedirectResponse(address, status_code=303, headers={"Vary": "HX-Request, Cookie"})
+        return Response(headers={"HX-Redirect": address, "Vary": _VARY})
+    return RedirectResponse(address, status_code=303, headers={"Vary": _VARY})
+
+
+def _this_page(request: Request) -> str:
+    """The address of a page, to come back to; the start page's where a form's answer is shown."""
+    if request.method != "GET":
+        return "/"
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
 def _visitor(request: Request) -> Visitor | None:
@@ -108,10 +119,12 @@ def plain_name(name: str) -> str:
 def percent(value: float) -> str:
     """A percentage with as many digits as help: 4.5 %, 13 %, 0.4 %, < 0.1 %, > 99.9 %."""
     if 0 < value < 0.05:
-        return "< 0.1\u202f%"
-    if 99.95 <= value < 100:
-        return "> 99.9\u202f%"
-    return f"{value:.1f}".removesuffix(".0") + "\u202f%"
+        sign, value = "< ", 0.1
+    elif 99.95 <= value < 100:
+        sign, value = "> ", 99.9
+    else:
+        sign = ""
+    return f"{sign}{languages.number(float(f'{value:.1f}'))}\u202f%"
 
 
 def signed(value: float) -> str:
@@ -157,6 +170,12 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    # Line breaks in a template are no part of a message.
+    environment.policies["ext.i18n.trimmed"] = True
+    environment.install_gettext_callables(  # type: ignore[attr-defined]
+        languages.translated, languages.translated_plural, newstyle=True
     )
     environment.filters.update(
         plain_name=plain_name,
@@ -165,9 +184,18 @@ def _environment() -> Environment:
         duration=duration,
         counted=counted,
         told=told,
+        number=languages.number,
+        day=languages.day,
+        moment=languages.moment,
     )
     environment.globals.update(
         static_url=static_url,
+        language=languages.language,
+        languages=languages.languages().items(),
+        is_translated=languages.is_translated,
+        told_in_language=languages.translated,
+        this_page=_this_page,
+        is_studio=lambda request: request.url.path.startswith(languages.STUDIO),
         visitor=_visitor,
         in_studio=lambda request: bool((who := _visitor(request)) and who.in_studio),
         maybe_signed_in=_maybe_signed_in,

@@ -69,6 +69,7 @@ TABLE = {
     "POST /play/{slug}/ahead": "0++++++",  # it comes after a first round
     "GET /me": EVERYBODY,
     "POST /me/news": "0++++++",  # whoever has never played has no news
+    "POST /language": EVERYBODY,
     "GET /boards": EVERYBODY,
     "GET /boards/{period}": EVERYBODY,
     "GET /docs/api": EVERYBODY,
@@ -333,6 +334,7 @@ FORMS = {
     "POST /studio/{slug}/concepts/{concept_id}/mark": {"part": "unsaid"},
     "POST /studio/{slug}/pictures/{image_id}/contrasts": {"against": "1"},
     "POST /studio/{slug}/shares": {"address": "/studio/x/network", "days": "30"},
+    "POST /language": {"language": "en"},
     "POST /account/erase": {"words": "keep"},
     "POST /studio/{slug}/invitations": {"role": "viewer"},
     "POST /admin/invitations": {"role": "player"},
