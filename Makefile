@@ -61,7 +61,7 @@ screenshots: install ## Take the README's screenshots anew
 	$(BIN)/python scripts/readme-pictures
 
 catalogues: install ## Bring the languages' catalogues up to date with what pages say
-	PYTHONPATH=. .venv/bin/python scripts/catalogues.py
+	PYTHONPATH=. $(BIN)/python scripts/catalogues.py
 
 constraints: install ## Write the installed versions to constraints.txt
 	@scripts/write-constraints $(BIN)/python
