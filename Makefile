@@ -15,7 +15,7 @@ PHOTOS ?=
 NETWORK ?=
 PORT ?=
 
-.PHONY: help install demo test lint format bench picturebook screenshots constraints clean
+.PHONY: help install demo test lint format bench picturebook screenshots catalogues constraints clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ picturebook: install ## Draw the picture book and train its networks anew (under
 screenshots: install ## Take the README's screenshots anew
 	@scripts/test tests/walkthroughs/test_picture_book.py
 	$(BIN)/python scripts/readme-pictures
+
+catalogues: install ## Bring the languages' catalogues up to date with what pages say
+	PYTHONPATH=. $(BIN)/python scripts/catalogues.py
 
 constraints: install ## Write the installed versions to constraints.txt
 	@scripts/write-constraints $(BIN)/python

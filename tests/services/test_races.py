@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
 from threading import Barrier, Lock
@@ -27,7 +28,7 @@ from app.models import (
     Round,
     Study,
 )
-from app.services import accounts, labels, players, practice, rounds, studies
+from app.services import accounts, checks, labels, live, players, practice, rounds, studies
 from tests.factories import PASSWORD, make_account
 from tests.services.conftest import make_game
 from tests.services.test_labels import ByFirstLetter
@@ -309,3 +310,37 @@ def test_of_many_guesses_before_a_job_one_asks_for_it(
     monkeypatch.setattr(rules, "LABELS_FOR_JOB", 1)
     asked = at_once(sessions, lambda session: len(guess_cat(session, "ear")))
     assert sorted(asked) == [*[0] * (N_AT_ONCE - 1), 1]
+
+
+def test_two_who_look_at_once_meet_and_two_who_answer_at_once_are_both_paid_once(
+    sessions: sessionmaker[Session],
+) -> None:
+    with sessions.begin() as session:
+        players.create_guest(session)
+        ids = session.scalars(select(Player.id).order_by(Player.id)).all()
+        cat = studies.get(session, "cats-and-dogs").classes[0].id
+    turn, lock = cycle(ids), Lock()
+
+    def next_player(session: Session) -> Player:
+        with lock:
+            return session.get_one(Player, next(turn))
+
+    def seek(session: Session) -> None:
+        study = session.scalars(select(Study)).one()
+        with suppress(ConflictError):  # they have met by then
+            live.seek(session, player=next_player(session), study=study)
+
+    def guess(session: Session) -> None:
+        player = next_player(session)
+        round_id = session.scalars(select(Round.id).where(Round.player_id == player.id)).one()
+        rounds.guess(session, round_id=round_id, player=player, class_id=cat, labels=["ears"])
+
+    at_once(sessions, seek)
+    with sessions() as session:
+        places = select(ClusterMap.n_leased).where(ClusterMap.n_leased > 0)
+        assert session.scalars(places).all() == [2]
+    at_once(sessions, guess)
+    with sessions() as session:
+        paid = select(PointsEntry.player_id).where(PointsEntry.reason == "met")
+        assert sorted(session.scalars(paid)) == list(ids)
+        assert checks.find_drift(session) == []
