@@ -77,8 +77,11 @@ def test_every_page_of_a_player_fits_a_phone_in_light_and_dark(
         look("landing-admin")
         page.get_by_role("link", name="Today’s challenge").click()
         expect(page.locator(".notice", has_text="today’s challenge")).to_be_visible()
+        page.get_by_label("Nothing nameable here").check()
+        expect(page.get_by_label("What you see, 1 of")).to_be_disabled()
         look("round")
         guess(page)
+        expect(page.get_by_text("You said that there is nothing nameable here")).to_be_visible()
         look("result")
         for address in ("boards/today", "me"):
             page.goto(f"{site.address}/{address}")
