@@ -33,6 +33,7 @@ from tests.factories import make_account, make_study
 LIMIT_MS = 150
 
 MAPS_PER_PICTURE = 20
+ROUNDS_PER_MAP = 10
 N_CLASSES = 20
 
 # Triggers and foreign keys would be most of the time; the rows are as they would leave them.
@@ -47,7 +48,7 @@ from generate_series(1, :maps / :per_picture) n;
 insert into cluster_maps (id, study_id, image_id, layer_id, rank, weight, channels, array_name,
     is_playable, n_finished)
 select gen_random_uuid(), :study, images.id, :layer, rank, 50.0 / (rank + 1), array[1], 'a', true,
-    :players * :per_player / :maps
+    :per_map
 from images cross join generate_series(0, :per_picture - 1) rank;
 insert into players (id, kind, token_digest, last_seen_at)
 select gen_random_uuid(), 'guest', sha256(n::text::bytea), now()
@@ -85,9 +86,9 @@ insert into audit_entries (actor, act, subject_kind, subject_id, subject_name, s
 select 'anna', case when n % 2 = 0 then 'label.hide' else 'export.request' end, 'label', n::text,
     'word ' || n, :study, 'Study', case when n % 2 = 0 then '{"undo": {}}'::jsonb end
 from generate_series(1, :labels / 5) n;
-insert into exports (id, study_id, spec, status, file_key, file_name, size_bytes, sha256,
-    finished_at, created_at)
-select gen_random_uuid(), :study, cast(:spec as jsonb), 'done', 'k', 'f', 1, 's', now(),
+insert into exports (id, study_id, spec, status, n_rows, n_written, file_key, file_name,
+    size_bytes, sha256, finished_at, created_at)
+select gen_random_uuid(), :study, cast(:spec as jsonb), 'done', 1, 1, 'k', 'f', 1, 's', now(),
     now() - n * interval '1 minute'
 from generate_series(1, 5000) n;
 set local session_replication_role = origin
@@ -130,8 +131,8 @@ def fill(session: Session, n_labels: int, n_players: int) -> tuple[Study, Accoun
         "labels": n_labels,
         "players": n_players,
         "per_player": per_player,
-        # Each map gets ten rounds.
-        "maps": n_players * per_player // 10 // MAPS_PER_PICTURE * MAPS_PER_PICTURE,
+        "per_map": ROUNDS_PER_MAP,
+        "maps": n_labels // 2 // ROUNDS_PER_MAP // MAPS_PER_PICTURE * MAPS_PER_PICTURE,
         "per_picture": MAPS_PER_PICTURE,
         "spec": json.dumps(ExportSpec().as_json()),
     }

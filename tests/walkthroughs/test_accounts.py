@@ -2,6 +2,7 @@
 them."""
 
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -121,6 +122,10 @@ def test_roles_open_the_studio(
     page.get_by_label("Name of their account").fill("vera")
     page.get_by_role("button", name="Share").click()
     expect(page.get_by_text("Vera viewer")).to_be_visible()
+    page.get_by_label("E-mail address").fill("vera@example.org")
+    page.get_by_label("Look and decide: moderator").last.check()
+    page.get_by_role("button", name="Invite").click()
+    expect(page.get_by_text("The invitation is on its way")).to_be_visible()
     shoot(page, "1-members")
     page.goto(f"{site.address}/studio")
     expect(page.get_by_text("Not hers")).to_have_count(0)
@@ -132,6 +137,9 @@ def test_roles_open_the_studio(
     vera.get_by_role("link", name="Studio").click()
     vera.get_by_role("link", name="Boats and kites").click()
     expect(vera.get_by_role("button", name="Make concepts now")).to_have_count(0)
+    vera.goto(sent_link(site, "/invited/"))
+    vera.get_by_role("button", name="Accept as Vera").click()
+    expect(vera.get_by_role("button", name="Make concepts now")).to_be_visible()
     context.close()
 
     page.goto(f"{site.address}/account")
@@ -151,3 +159,31 @@ def test_roles_open_the_studio(
     expect(page.get_by_text("celery@")).to_be_visible()
     expect(page.get_by_text("not well")).to_have_count(0)
     shoot(page, "5-health-phone")
+    page.get_by_role("link", name="Jobs").click()
+    expect(page.get_by_role("heading", name="Waiting")).to_be_visible()
+    shoot(page, "6-jobs-phone")
+    page.get_by_role("link", name="Settings").click()
+    expect(page.get_by_text("LAYERPLAY_SECRET_KEY")).to_be_visible()
+    shoot(page, "7-settings-phone")
+    page.goto(f"{site.address}/account/tokens")
+    page.get_by_label("Name").fill("A nightly export")
+    page.get_by_label("export", exact=False).check()
+    page.get_by_role("button", name="Make the token").click()
+    expect(page.get_by_text("layerplay_")).to_be_visible()
+    shoot(page, "8-token-phone")
+    page.set_viewport_size(DESK)
+    page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+    shoot(page, "9-token-dark")
+    page.goto(f"{site.address}/docs/api")
+    shoot(page, "10-api-dark")
+
+
+def sent_link(site: Site, start: str) -> str:
+    """The link of an e-mail, which a worker without a mail server writes to its log."""
+    log = Path(site.environment["LAYERPLAY_HOME"]) / "logs" / "worker.log"
+    pattern = re.compile(re.escape(start) + r"[\w-]+")
+    deadline = time.monotonic() + 120  # the worker may be starting
+    while not (found := pattern.search(log.read_text())):
+        assert time.monotonic() < deadline, "no such e-mail"
+        time.sleep(0.2)
+    return site.address + found[0]
