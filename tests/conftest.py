@@ -55,6 +55,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.line("There is no Chromium. Install one, or name it with CHROMIUM=path.")
 
 
+@pytest.hookimpl(optionalhook=True)  # not there without xdist
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are cores, for browsers and processes make tests wait."""
     return min((os.cpu_count() or 1) + 1, 4)
