@@ -18,6 +18,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from http.cookies import SimpleCookie
 from itertools import count
 from pathlib import Path
 from threading import Lock
@@ -175,20 +176,21 @@ class Client:
             "127.0.0.1", port, timeout=60, source_address=(address, 0)
         )
         self.host = f"http://127.0.0.1:{port}"
-        self.cookie = ""
+        self.cookies = SimpleCookie()
         self.ask("GET", f"/play/{SLUG}")
 
     def ask(self, method: str, address: str, fields: list[tuple[str, str]] | None = None) -> str:
         """An answer's text. SystemExit for one that is no success: nothing may fail under load."""
-        headers = {**HTMX, "Origin": self.host, "Cookie": self.cookie}
+        kept = "; ".join(f"{name}={one.value}" for name, one in self.cookies.items())
+        headers = {**HTMX, "Origin": self.host, "Cookie": kept}
         body = urlencode(fields) if fields else None
         self.connection.request(method, address, body=body, headers=headers)
         response = self.connection.getresponse()
         content = response.read()
         if response.status >= 300:
             raise SystemExit(f"{method} {address}: {response.status} {content[:400]!r}")
-        if cookie := response.getheader("Set-Cookie"):
-            self.cookie = cookie.split(";")[0]
+        for cookie in response.headers.get_all("Set-Cookie", []):
+            self.cookies.load(cookie)
         return content.decode(errors="replace")
 
     def round(self, number: int, *, whole: bool) -> dict[str, float]:
