@@ -37,6 +37,25 @@ _LOCKED_HAND = (
 )
 
 
+def open_round(session: Session, player: Player, study: Study) -> Round | None:
+    """The round that the player has under way in a study, or that was dealt ahead."""
+    return session.scalar(_OPEN_ROUND, {"player_id": player.id, "study_id": study.id})
+
+
+_OPEN_ROUND = select(Round).where(
+    Round.player_id == bindparam("player_id"),
+    Round.study_id == bindparam("study_id"),
+    Round.status == "open",
+)
+
+
+def take_back(session: Session, hand: Hand, round_: Round) -> None:
+    """Undo the deal of a round that nobody has seen: it is as if it had not been dealt."""
+    session.delete(round_)
+    hand.n_dealt -= 1
+    session.flush()
+
+
 def take_next_map(
     session: Session, player: Player, study: Study, hand: Hand, *, with_place: bool
 ) -> UUID | None:
@@ -344,8 +363,7 @@ def daily_maps(session: Session, study: Study, day: date) -> list[UUID]:
     return _stored_daily(session, study, day)
 
 
-_DAILY = text(
-    """
+NEAR = """
     with near as (
         select id from (
             (select id, 0 as turn from images
@@ -356,6 +374,13 @@ _DAILY = text(
         ) both_stretches
         order by turn, id limit :n
     )
+"""
+"""SQL for the pictures with places left that follow `low` in a study's deck, which has no end:
+`near`, n of them. A look-up by an index, however many maps there are."""
+
+_DAILY = text(
+    NEAR
+    + """
     select (
         select maps.id from cluster_maps maps
         where maps.image_id = near.id and maps.is_wanted

@@ -124,17 +124,18 @@ def flag_odd(
     round_: Round,
     texts: Sequence[str],
     remarks: Mapping[str, str],
-    *,
-    seconds: float,
 ) -> None:
-    """Mark a round that was answered faster than a person can, whose labels are all dishonest, or
-    that has a rude or a pasted one. Simulated players are not marked: they answer at once, and are
-    asked to."""
-    if round_.player.is_simulated or not texts:
+    """Mark a finished round that was answered faster than a person can, by labels or by saying that
+    there is nothing to name; whose labels are all dishonest; or that has a rude or a pasted one.
+    Simulated players are not marked: they answer at once, and are asked to."""
+    if round_.player.is_simulated:
         return
-    if seconds < rules.FASTEST_ANSWER_S:
-        flag(session, round_, "too fast", f"{seconds:.2f} s for {len(texts)} labels")
-    if all(remarks.get(text) in _DISHONEST for text in texts):
+    assert round_.finished_at is not None, "only finished rounds are looked at"
+    seconds = (round_.finished_at - round_.last_step_at).total_seconds()
+    if seconds < rules.FASTEST_ANSWER_S and (texts or round_.nothing_nameable):
+        answer = f"{len(texts)} labels" if texts else "nothing nameable"
+        flag(session, round_, "too fast", f"{seconds:.2f} s for {answer}")
+    if texts and all(remarks.get(text) in _DISHONEST for text in texts):
         flag(session, round_, "dishonest labels", ", ".join(sorted(set(remarks.values()))))
     if rude := [text for text in texts if is_rude(tidy_label(text) or "")]:
         flag(session, round_, "profanity", ", ".join(rude))

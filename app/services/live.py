@@ -103,15 +103,8 @@ def waiting_s(session: Session, *, player: Player, study: Study) -> float | None
 
 def has_round(session: Session, *, player: Player, study: Study) -> bool:
     """Whether the player has a round with a partner under way."""
-    found = session.scalar(
-        select(Round.id).where(
-            Round.player_id == player.id,
-            Round.study_id == study.id,
-            Round.status == "open",
-            Round.with_partner,
-        )
-    )
-    return found is not None
+    found = dealing.open_round(session, player, study)
+    return found is not None and found.with_partner
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,17 +201,11 @@ def _lock_free_hand(session: Session, player: Player, study: Study) -> Hand | No
     """The player's hand, locked; None while they have a round under way. One dealt ahead, which
     nobody has seen, makes way."""
     hand = dealing.lock_hand(session, player, study)
-    open_round = session.scalar(
-        select(Round).where(
-            Round.player_id == player.id, Round.study_id == study.id, Round.status == "open"
-        )
-    )
+    open_round = dealing.open_round(session, player, study)
     if open_round is not None:
         if not open_round.is_ahead:
             return None
-        session.delete(open_round)
-        hand.n_dealt -= 1
-        session.flush()
+        dealing.take_back(session, hand, open_round)
     return hand
 
 
@@ -250,25 +237,12 @@ def _take_map_for_two(session: Session, study: Study, player_ids: list[UUID]) ->
 
 
 def _near(study: Study) -> dict[str, object]:
+    """Pictures from anywhere in the deck."""
     return {"study_id": study.id, "low": uuid4(), "n": rules.HAND_PICTURES}
 
 
-# Of some pictures from anywhere in the deck, as the challenge of a day is: a look-up by an index,
-# however many maps there are.
-_NEAR = """
-    with near as (
-        select id from (
-            (select id, 0 as turn from images
-             where study_id = :study_id and n_wanted > 0 and id > :low order by id limit :n)
-            union all
-            (select id, 1 from images
-             where study_id = :study_id and n_wanted > 0 and id <= :low order by id limit :n)
-        ) both_stretches
-        order by turn, id limit :n
-    )
-"""
 _TAKE_FOR_TWO = text(
-    _NEAR
+    dealing.NEAR
     + """
     update cluster_maps set n_leased = n_leased + 2
     where id = (
@@ -286,7 +260,7 @@ _TAKE_FOR_TWO = text(
     """
 )
 _RECORDED = text(
-    _NEAR
+    dealing.NEAR
     + """
     select maps.id, recorded.id from near
     join cluster_maps maps on maps.image_id = near.id

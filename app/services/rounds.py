@@ -1,36 +1,39 @@
 """The game: dealing a cluster map, revealing more of it, guessing, giving up."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, bindparam, func, select, update
+from sqlalchemy import ColumnElement, bindparam, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session, contains_eager, joinedload
 
 from app import rules
 from app.concepts.cleaning import MAX_LABEL_CHARACTERS, tidy_label
-from app.explain.render import heatmap_overlay, masked_picture
-from app.infra.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
-from app.infra.storage import Storage
+from app.infra.errors import ConflictError, InvalidInputError, NotFoundError
 from app.models import (
     ClusterMap,
     Hand,
     Image,
-    KnownAnswer,
     Label,
-    Layer,
     Player,
-    PointsEntry,
     Round,
     Study,
     StudyClass,
     Tally,
 )
-from app.services import dealing, honesty, labels, ledger, live, moderation, practice, studies
-from app.services.answers import Answers, count_answers
-from app.services.drawing import read_map, read_view, to_jpeg, view_file
-from app.services.live import Company
+from app.services import (
+    dealing,
+    honesty,
+    labels,
+    ledger,
+    live,
+    moderation,
+    practice,
+    shown,
+    studies,
+)
+from app.services.answers import Answers
 
 _SEEN_EVERY = timedelta(minutes=1)
 """How exactly it is known when a player was here: a row is not written for every round."""
@@ -50,7 +53,7 @@ def deal(session: Session, *, player: Player, study: Study, daily: bool = False)
     now = datetime.now(UTC)
     if now - player.last_seen_at > _SEEN_EVERY:
         player.last_seen_at = now
-    open_round = _open_round(session, player, study)
+    open_round = dealing.open_round(session, player, study)
     if open_round is not None and not open_round.is_ahead:
         return open_round
     # After that: who has a round at hand when a game is paused may finish it.
@@ -60,10 +63,7 @@ def deal(session: Session, *, player: Player, study: Study, daily: bool = False)
             session, open_round, now
         ):
             return open_round
-        # Nobody has seen it: it is as if it had not been dealt.
-        session.delete(open_round)
-        hand.n_dealt -= 1
-        session.flush()
+        dealing.take_back(session, hand, open_round)
     return _deal_new(session, player, study, hand, now, daily=daily, ahead=False)
 
 
@@ -72,23 +72,12 @@ def deal_ahead(session: Session, *, player: Player, study: Study, daily: bool) -
     the player reads an answer. It takes no place. None when there will be none, or while the player
     has a round under way."""
     hand = dealing.lock_hand(session, player, study)
-    open_round = _open_round(session, player, study)
+    open_round = dealing.open_round(session, player, study)
     if open_round is not None:
         return open_round if open_round.is_ahead else None
     if study.status != "open":
         return None
     return _deal_new(session, player, study, hand, datetime.now(UTC), daily=daily, ahead=True)
-
-
-def _open_round(session: Session, player: Player, study: Study) -> Round | None:
-    return session.scalar(_OPEN_ROUND, {"player_id": player.id, "study_id": study.id})
-
-
-_OPEN_ROUND = select(Round).where(
-    Round.player_id == bindparam("player_id"),
-    Round.study_id == bindparam("study_id"),
-    Round.status == "open",
-)
 
 
 def _begin(session: Session, round_: Round, now: datetime) -> bool:
@@ -279,9 +268,8 @@ def guess(
         class_names=(guessed_class.name, image.image_class.name),
         pasted=pasted,
     )
-    seconds = (datetime.now(UTC) - round_.last_step_at).total_seconds()
     if round_.practice:
-        known = _known_answer(round_)
+        known = shown.known_answer(round_)
         round_.named_known = practice.judge(texts, known, class_name=guessed_class.name)
     status = "won" if right else "lost"
     _finish(session, round_, status, guessed_class, nothing_nameable=nothing_nameable)
@@ -296,14 +284,14 @@ def guess(
         for position, text in enumerate(texts)
     )
     session.flush()
-    honesty.flag_odd(session, round_, texts, remarks, seconds=seconds)
+    honesty.flag_odd(session, round_, texts, remarks)
     if is_burst:
         honesty.flag(session, round_, "burst", f"over {rules.BURST_ROUNDS} rounds a minute")
     honesty.flag_practice(session, round_)
     if device is not None:
         honesty.flag_device(session, round_, device)
     _ask_for_concepts(session, round_, n_labels=len(texts))
-    agreed = {tidy_label(text) for text, _ in labels_of_others(session, round_)}
+    agreed = {tidy_label(text) for text, _ in shown.labels_of_others(session, round_)}
     _pay(session, round_, [t for t in texts if t not in remarks and tidy_label(t) in agreed])
     return round_
 
@@ -316,6 +304,7 @@ def resign(
     round_ = get_round(session, round_id=round_id, player=player, lock=True)
     if round_.is_open:
         _finish(session, round_, "resigned", nothing_nameable=nothing_nameable)
+        honesty.flag_odd(session, round_, [], {})
         _ask_for_concepts(session, round_, n_labels=0)
         _pay(session, round_, [])
     return round_
@@ -340,12 +329,6 @@ def _check_labels(labels: Sequence[str]) -> list[str]:
             f"At most {rules.MAX_LABELS_PER_ROUND} labels: keep those that you are surest of."
         )
     return list(kept.values())
-
-
-def _known_answer(round_: Round) -> KnownAnswer:
-    known = round_.cluster_map.known_answer
-    assert known is not None, f"practice round {round_.id} is about a map without a known answer"
-    return known
 
 
 def _finish(
@@ -419,15 +402,8 @@ def _pay(session: Session, round_: Round, agreed: Sequence[str]) -> None:
 
 def _answers_with(session: Session, round_: Round) -> Answers:
     """What players say of the round's map, with its own player's word that nothing is nameable."""
-    others = answers_of_others(session, round_)
+    others = shown.answers_of_others(session, round_)
     return replace(others, n_nothing=others.n_nothing + 1)
-
-
-def answers_of_others(session: Session, round_: Round) -> Answers:
-    """Whether other players of the same kind found something to name on the round's map."""
-    wanted = (ClusterMap.id == round_.cluster_map_id) & (Round.id != round_.id)
-    found = count_answers(session, wanted, simulated=round_.player.is_simulated)
-    return found.get(round_.cluster_map_id, Answers())
 
 
 def _count_for(tally: Tally, round_: Round, today: date) -> None:
@@ -461,151 +437,3 @@ def _ask_for_concepts(session: Session, round_: Round, *, n_labels: int) -> None
         simulated=round_.player.is_simulated,
         n_labels=n_labels,
     )
-
-
-def labels_of_others(session: Session, round_: Round) -> list[tuple[str, int]]:
-    """What other players of the same kind typed for this round's map in rounds that count: each
-    text with how many typed it, most frequent first. To be shown only once the round is over."""
-    rows = session.execute(
-        _LABELS_OF_OTHERS,
-        {
-            "map_id": round_.cluster_map_id,
-            "player_id": round_.player_id,
-            "simulated": round_.player.is_simulated,
-        },
-    )
-    return [(text, count) for text, count in rows]
-
-
-_LABELS_OF_OTHERS = (
-    select(func.min(Label.text), func.count(Round.player_id.distinct()))
-    .join(Label.round)
-    .join(Round.player)
-    .where(
-        Label.cluster_map_id == bindparam("map_id"),
-        Round.player_id != bindparam("player_id"),
-        Player.is_simulated == bindparam("simulated"),
-        Label.hidden_at.is_(None),
-        Round.counts,
-    )
-    .group_by(func.lower(Label.text))
-    .order_by(func.count(Round.player_id.distinct()).desc(), func.lower(Label.text))
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Practice:
-    """What a practice round was about. named: whether the player's words named it; None when the
-    round was given up."""
-
-    region: str
-    named: bool | None
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a finished round tells its player. remarks: by label, why it can earn nothing.
-    nothing_nameable: that there is nothing to name, the player said; n_nothing_of_others did too.
-    practice: None for a round that counts. company: who played with them, None for nobody.
-    is_spare: the map had all the rounds wanted."""
-
-    status: str
-    true_class: str
-    guessed_class: str | None
-    network_said: str
-    probability: float
-    layer_name: str
-    layer_number: int
-    n_layers: int
-    weight: float
-    n_feature_maps: int
-    shown_percent: float
-    points: list[PointsEntry]
-    labels: list[str]
-    remarks: dict[str, str]
-    labels_of_others: list[tuple[str, int]]
-    nothing_nameable: bool
-    n_nothing_of_others: int
-    practice: Practice | None
-    company: Company | None
-    is_spare: bool
-
-
-def outcome(session: Session, round_: Round) -> Outcome:
-    """The answer to a finished round. ForbiddenError while it is open."""
-    if round_.is_open:
-        raise ForbiddenError("The answer comes after your guess.")
-    cluster_map = round_.cluster_map
-    image = cluster_map.image
-    assert image.target_name is not None
-    assert image.probability is not None
-    labels = session.scalars(
-        select(Label).where(Label.round_id == round_.id).order_by(Label.position)
-    ).all()
-    n_layers = session.scalar(
-        select(func.count()).select_from(Layer).where(Layer.study_id == round_.study_id)
-    )
-    return Outcome(
-        status=round_.status,
-        true_class=image.image_class.name,
-        guessed_class=round_.guessed_class.name if round_.guessed_class else None,
-        network_said=image.target_name,
-        probability=image.probability,
-        layer_name=cluster_map.layer.name,
-        layer_number=cluster_map.layer.position + 1,
-        n_layers=n_layers or 0,
-        weight=cluster_map.weight,
-        n_feature_maps=len(cluster_map.channels),
-        shown_percent=rules.REVEAL_PERCENTS[round_.reveal_index],
-        points=list(
-            session.scalars(
-                select(PointsEntry)
-                .where(PointsEntry.round_id == round_.id)
-                .order_by(PointsEntry.id)
-            )
-        ),
-        labels=[label.text for label in labels],
-        remarks={label.text: label.remark for label in labels if label.remark is not None},
-        labels_of_others=labels_of_others(session, round_),
-        nothing_nameable=round_.nothing_nameable,
-        n_nothing_of_others=answers_of_others(session, round_).n_nothing,
-        practice=(
-            Practice(region=_known_answer(round_).region, named=round_.named_known)
-            if round_.practice
-            else None
-        ),
-        company=live.company(session, round_),
-        is_spare=round_.is_spare,
-    )
-
-
-def picture(storage: Storage, round_: Round, *, reveal_index: int) -> bytes:
-    """The picture as a JPEG, black but for what `reveal_index` shows.
-
-    The server draws it: pixels that are not revealed yet never leave it. ForbiddenError for a step
-    that the round has not reached.
-    """
-    if not 0 <= reveal_index <= rules.LAST_REVEAL_INDEX:
-        raise NotFoundError("There is no such step.")
-    if round_.is_open and reveal_index > round_.reveal_index:
-        raise ForbiddenError("That much has not been revealed yet.")
-    return to_jpeg(
-        masked_picture(
-            read_view(storage, round_.cluster_map.image),
-            read_map(storage, round_.cluster_map.image, round_.cluster_map.array_name),
-            percent=rules.REVEAL_PERCENTS[reveal_index],
-        )
-    )
-
-
-def answer_picture(storage: Storage, round_: Round, *, heat: bool) -> bytes:
-    """The whole picture as a JPEG, with or without the heat map. ForbiddenError while the round is
-    open."""
-    if round_.is_open:
-        raise ForbiddenError("The picture comes after your guess.")
-    cluster_map = round_.cluster_map
-    if not heat:
-        return view_file(storage, cluster_map.image)
-    view = read_view(storage, cluster_map.image)
-    array = read_map(storage, cluster_map.image, cluster_map.array_name)
-    return to_jpeg(heatmap_overlay(view, array))

@@ -25,7 +25,7 @@ from app.models import Image, Player, Round, Study
 from app.picturebook.files import read_recipe
 from app.picturebook.players import Guess, Resign, Sight, SimulatedPlayer, draw_traits, see
 from app.picturebook.scenes import Recipe, draw_scene
-from app.services import drawing, players, rounds, studies
+from app.services import drawing, players, rounds, shown, studies
 
 LOOK_PX: Final = 256
 """Side at which simulated players look at a picture: they judge regions, not lines, and half the
@@ -177,9 +177,9 @@ class Simulation:
         step = round_.cluster_map_id, reveal_index
         sight = self._sights.get(step)
         if sight is None:
-            shown = rounds.picture(self._storage, round_, reveal_index=reveal_index)
+            picture = shown.picture(self._storage, round_, reveal_index=reveal_index)
             region_map = self._region_map(round_.cluster_map.image, recipe)
-            sight = self._sights[step] = see(_decode(shown), region_map)
+            sight = self._sights[step] = see(_decode(picture), region_map)
         return sight
 
     def _region_map(self, image: Image, recipe: Recipe) -> NDArray[np.uint8]:

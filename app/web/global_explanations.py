@@ -5,7 +5,7 @@ from collections.abc import Mapping, Set
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Depends, Form, Request
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
@@ -316,38 +316,41 @@ def compare(
     return render(request, "global/compare.html", context)
 
 
-@router.get("/compare/data.csv")
-def compare_csv(
+def get_compared(
     request: Request,
     session: SessionDep,
     visitor: MaybeVisitorDep,
     left: int,
     right: int,
     players: Players | None = None,
-) -> Response:
-    """A row for each word of either class: percent of its evidence."""
+) -> tuple[ClassPage, ClassPage]:
+    """The two classes in the address, for whoever may see both."""
     _readable_studies(request, session, visitor, {left, right})
-    one, other = _two_classes(session, left, right, players)
-    heads = (f"{page.image_class.name} ({page.study.name})" for page in (one, other))
-    rows = [["word", *heads], *_side_by_side(one, other)]
-    return download(to_csv(rows), f"classes-{left}-and-{right}.csv")
+    return _two_classes(session, left, right, players)
+
+
+ComparedDep = Annotated[tuple[ClassPage, ClassPage], Depends(get_compared, scope="function")]
+
+
+@router.get("/compare/data.csv")
+def compare_csv(pages: ComparedDep) -> Response:
+    """A row for each word of either class: percent of its evidence."""
+    heads = (f"{page.image_class.name} ({page.study.name})" for page in pages)
+    rows = [["word", *heads], *_side_by_side(*pages)]
+    return download(to_csv(rows), _compared_file(pages, "csv"))
 
 
 @router.get("/compare/data.json")
-def compare_json(
-    request: Request,
-    session: SessionDep,
-    visitor: MaybeVisitorDep,
-    left: int,
-    right: int,
-    players: Players | None = None,
-) -> Response:
+def compare_json(pages: ComparedDep) -> Response:
     """All numbers of both classes."""
-    _readable_studies(request, session, visitor, {left, right})
-    pages = _two_classes(session, left, right, players)
     content = dict(zip(("left", "right"), map(class_numbers, pages), strict=True))
     text = json.dumps(content, indent=1, ensure_ascii=False)
-    return download(text, f"classes-{left}-and-{right}.json")
+    return download(text, _compared_file(pages, "json"))
+
+
+def _compared_file(pages: tuple[ClassPage, ClassPage], extension: str) -> str:
+    left, right = (page.image_class.id for page in pages)
+    return f"classes-{left}-and-{right}.{extension}"
 
 
 def _readable_studies(

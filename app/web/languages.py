@@ -30,7 +30,7 @@ LANGUAGE_COOKIE_AGE_S: Final = 365 * 24 * 3600
 STUDIO: Final = ("/studio", "/drafts", "/explanations", "/compare", "/search", "/admin")
 """How addresses of the studio begin, whose masthead and style sheets are its own."""
 
-_ENGLISH_ONLY: Final = (*STUDIO, "/shared", "/docs", "/api")
+_ENGLISH_ONLY: Final = (*STUDIO, "/account/tokens", "/shared", "/docs", "/api")
 
 _language: ContextVar[str] = ContextVar("language", default=ENGLISH)
 

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import Response
 
 from app.models import AuditEntry, Label, Study
-from app.services import audit, moderation
-from app.services.moderation import Case, PlayerRecord
+from app.services import audit, moderation, moderation_queue
+from app.services.moderation_queue import Case, PlayerRecord
 from app.web.deps import ModeratedStudyDep, SessionDep
 from app.web.templating import redirect, render
 
@@ -36,7 +36,7 @@ class ModerationContext:
     told: dict[str, str]
     hidden: list[Label]
     restricted: list[PlayerRecord]
-    max_counted: int = moderation.MAX_COUNTED
+    max_counted: int = moderation_queue.MAX_COUNTED
     usual_note: str = moderation.USUAL_NOTE
 
 
@@ -47,16 +47,16 @@ def show(
     study: ModeratedStudyDep,
     older_than: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
 ) -> Response:
-    cases = moderation.cases(session, study, older_than=older_than)
+    cases = moderation_queue.cases(session, study, older_than=older_than)
     context = ModerationContext(
         study=study,
         cases=cases,
-        n_waiting=moderation.n_waiting(session, study),
-        older_than=cases[-1].last_flag_id if len(cases) == moderation.PAGE_SIZE else None,
+        n_waiting=moderation_queue.n_waiting(session, study),
+        older_than=cases[-1].last_flag_id if len(cases) == moderation_queue.PAGE_SIZE else None,
         last_acts=moderation.last_acts(session, study),
         told=dict(audit.ACTS),
-        hidden=moderation.hidden_labels(session, study),
-        restricted=moderation.restricted_players(session, study),
+        hidden=moderation_queue.hidden_labels(session, study),
+        restricted=moderation_queue.restricted_players(session, study),
     )
     return render(request, "moderation/show.html", context)
 

@@ -15,10 +15,10 @@ from app import rules
 from app.concepts.cleaning import MAX_LABEL_CHARACTERS
 from app.infra.errors import InvalidInputError
 from app.models import Note, Player, Round, Study, StudyClass
-from app.services import ledger, live, moderation, players, rounds, studies
+from app.services import ledger, live, moderation, players, rounds, shown, studies
 from app.services.live import Company
 from app.services.players import Standing
-from app.services.rounds import Outcome
+from app.services.shown import Outcome
 from app.services.signs import Signs
 from app.web.deps import (
     AccountDep,
@@ -263,7 +263,7 @@ def _result(
         standing=players.standing(session, player),
         round_id=round_.id,
         last_step=round_.reveal_index,
-        outcome=rounds.outcome(session, round_),
+        outcome=shown.outcome(session, round_),
         daily=round_.daily_on is not None,
         lesson=round_.lesson,
         badge_titles={badge.key: badge.title for badge in rules.BADGES},
@@ -467,7 +467,7 @@ def picture(
 ) -> Response:
     """The picture, black but for what a step of the reveal ladder (0 to 5) shows."""
     round_ = rounds.get_round(session, round_id=round_id, player=player)
-    content = rounds.picture(storage, round_, reveal_index=step)
+    content = shown.picture(storage, round_, reveal_index=step)
     return Response(content, media_type="image/jpeg", headers=_PICTURE_HEADERS)
 
 
@@ -481,5 +481,5 @@ def answer(
 ) -> Response:
     """The whole picture of a finished round, with or without the heat map."""
     round_ = rounds.get_round(session, round_id=round_id, player=player)
-    content = rounds.answer_picture(storage, round_, heat=heat)
+    content = shown.answer_picture(storage, round_, heat=heat)
     return Response(content, media_type="image/jpeg", headers=_PICTURE_HEADERS)

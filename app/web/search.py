@@ -1,20 +1,16 @@
 """Search by meaning across the studies that the visitor may read."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
-from uuid import UUID
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request
-from sqlalchemy.orm import Session
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from app.concepts import load_embedder
-from app.infra.settings import Settings
 from app.services import concept_search
 from app.services.concept_search import FoundWord
-from app.web.deps import MaybeVisitorDep, SessionDep, SettingsDep, Visitor
+from app.web.deps import MaybeVisitorDep, SessionDep, SettingsDep
 from app.web.downloads import download, to_csv
 from app.web.sharing import readable
 from app.web.templating import render
@@ -34,31 +30,39 @@ class SearchContext:
     found: list[FoundWord] | None
 
 
-@router.get("/search")
-def search(
+def get_search(
     request: Request,
     session: SessionDep,
     settings: SettingsDep,
     visitor: MaybeVisitorDep,
     q: str = "",
     players: Players = "people",
-) -> Response:
-    study_ids = _study_ids(request, session, visitor)
-    found = _find(session, settings, study_ids, q, players) if q.strip() else None
-    return render(request, "global/search.html", SearchContext(q, players, found))
+) -> SearchContext:
+    """What is searched for in the address, in the studies that the visitor may read."""
+    if not q.strip():
+        return SearchContext(q, players, None)
+    found = concept_search.find_maps(
+        session,
+        q,
+        # Loaded by the first search, since it takes seconds and most visitors never search.
+        embed=load_embedder(settings.sentence_model),
+        study_ids=[study.id for study in readable(request, session, visitor)],
+        simulated=players == "simulated",
+    )
+    return SearchContext(q, players, found)
+
+
+SearchDep = Annotated[SearchContext, Depends(get_search, scope="function")]
+
+
+@router.get("/search")
+def search(request: Request, searched: SearchDep) -> Response:
+    return render(request, "global/search.html", searched)
 
 
 @router.get("/search/data.csv")
-def search_csv(
-    request: Request,
-    session: SessionDep,
-    settings: SettingsDep,
-    visitor: MaybeVisitorDep,
-    q: str,
-    players: Players = "people",
-) -> Response:
+def search_csv(searched: SearchDep) -> Response:
     """A row for each map that the page shows."""
-    found = _find(session, settings, _study_ids(request, session, visitor), q, players)
     rows: list[list[Any]] = [
         [
             *("word", "similarity", "maps_of_the_word", "study", "class", "picture", "layer"),
@@ -70,40 +74,16 @@ def search_csv(
             *(one.word, one.similarity, one.n_maps, shown.study_name, shown.class_name),
             *(shown.file_name, shown.layer, shown.map_id, shown.score),
         ]
-        for one in found
+        for one in searched.found or ()
         for shown in one.maps
     ]
     return download(to_csv(rows), "search.csv")
 
 
 @router.get("/search/data.json")
-def search_json(
-    request: Request,
-    session: SessionDep,
-    settings: SettingsDep,
-    visitor: MaybeVisitorDep,
-    q: str,
-    players: Players = "people",
-) -> Response:
+def search_json(searched: SearchDep) -> Response:
     """All that the page shows."""
-    found = _find(session, settings, _study_ids(request, session, visitor), q, players)
-    content = {"query": q, "players": players, "found": [asdict(one) for one in found]}
+    found = [asdict(one) for one in searched.found or ()]
+    content = {"query": searched.query, "players": searched.players, "found": found}
     text = json.dumps(content, indent=1, ensure_ascii=False, default=str)
     return download(text, "search.json")
-
-
-def _study_ids(request: Request, session: Session, visitor: Visitor | None) -> list[UUID]:
-    return [study.id for study in readable(request, session, visitor)]
-
-
-def _find(
-    session: Session, settings: Settings, study_ids: Sequence[UUID], query: str, players: Players
-) -> list[FoundWord]:
-    return concept_search.find_maps(
-        session,
-        query,
-        # Loaded by the first search, since it takes seconds and most visitors never search.
-        embed=load_embedder(settings.sentence_model),
-        study_ids=study_ids,
-        simulated=players == "simulated",
-    )

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 from app import rules
 from app.infra.errors import InvalidInputError
 from app.models import Image, Player
-from app.services import explanations, ledger, rounds
+from app.services import explanations, ledger, rounds, shown
 from app.services.answers import Answers, count_answers
 from tests.factories import make_player
 from tests.services.conftest import Game
@@ -34,7 +34,7 @@ def test_it_is_said_in_place_of_labels(session: Session, player: Player, game: G
         rounds.guess(session, **answer, labels=["fur"], nothing_nameable=True)
     done = rounds.guess(session, **answer, labels=[" "], nothing_nameable=True)
     assert (done.status, done.nothing_nameable) == ("won", True)
-    assert rounds.outcome(session, done).nothing_nameable
+    assert shown.outcome(session, done).nothing_nameable
 
 
 def test_it_earns_once_three_say_so_and_outnumber_those_who_name_something(

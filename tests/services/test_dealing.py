@@ -15,7 +15,7 @@ from app import rules
 from app.infra.db import make_engine, session_factory
 from app.infra.storage import Storage
 from app.models import ClusterMap, Image, Layer, Player, PointsEntry, Round, Study, StudyClass
-from app.services import checks, dealing, players, rounds
+from app.services import checks, dealing, players, rounds, shown
 from tests import factories
 from tests.services.conftest import Game, make_game
 
@@ -186,7 +186,7 @@ class TestPlaces:
         done = rounds.get_round(session, round_id=late.id, player=player)
         assert (done.status, done.is_spare) == ("won", True)
         assert players.standing(session, player).points > 0
-        assert rounds.outcome(session, done).is_spare
+        assert shown.outcome(session, done).is_spare
         session.refresh(one_map)
         assert one_map.n_finished == 1
         assert checks.find_drift(session) == []

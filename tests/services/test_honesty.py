@@ -22,6 +22,7 @@ def answer(
     *texts: str,
     pasted: Sequence[str] = (),
     taboo: Sequence[str] = (),
+    nothing_nameable: bool = False,
     seconds: float = 10,
 ) -> Round:
     """A right guess, so many seconds after the round was dealt."""
@@ -37,6 +38,7 @@ def answer(
         player=player,
         class_id=image.class_id,
         labels=texts,
+        nothing_nameable=nothing_nameable,
         pasted=pasted,
     )
 
@@ -122,6 +124,12 @@ class TestFlags:
         answer(session, player, game, "ears", seconds=0.4)
         assert flags(session) == ["too fast"]
         assert players.standing(session, player).points == rules.GUESS_POINTS[0]
+
+    def test_that_nothing_is_nameable_takes_a_look_too(
+        self, session: Session, player: Player, game: Game
+    ) -> None:
+        answer(session, player, game, nothing_nameable=True, seconds=0.4)
+        assert flags(session) == ["too fast"]
 
     @pytest.mark.parametrize("texts", [(), ("ears",)])
     def test_a_person_is_not_marked(

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from app import rules
 from app.infra.errors import ConflictError, ForbiddenError
 from app.models import Player, PointsEntry, Round, Seat
-from app.services import checks, live, players, rounds
+from app.services import checks, live, players, rounds, shown
 from tests.factories import make_player
 from tests.services.conftest import Game
 
@@ -59,7 +59,7 @@ def test_words_that_meet_earn_for_both_once_both_have_answered(
 ) -> None:
     first = guess(session, player, pair, "pointy ears", "fur")
     assert met(session, player) == []
-    company = rounds.outcome(session, first).company
+    company = shown.outcome(session, first).company
     assert company is not None
     assert not company.is_done
     second = guess(session, rival, pair, "ear", "whisker")
@@ -67,7 +67,7 @@ def test_words_that_meet_earn_for_both_once_both_have_answered(
     assert met(session, rival) == [("ear", rules.MET_POINTS)]
     rounds.guess(session, round_id=second.id, player=rival, class_id=pair.cat.id, labels=["fur"])
     assert len(met(session, rival)) == 1
-    company = rounds.outcome(session, first).company
+    company = shown.outcome(session, first).company
     assert company is not None
     assert (company.is_done, company.words, company.met) == (
         True, ["ear", "whisker"], ["pointy ears"]
@@ -80,7 +80,7 @@ def test_who_gives_up_leaves_the_other_with_what_a_round_earns(
 ) -> None:
     rounds.resign(session, round_id=open_round(session, player).id, player=player)
     done = guess(session, rival, pair, "ear")
-    company = rounds.outcome(session, done).company
+    company = shown.outcome(session, done).company
     assert company is not None
     assert (company.is_done, company.words) == (True, [])
     assert met(session, rival) == met(session, player) == []

@@ -8,7 +8,18 @@ from sqlalchemy.orm import Session
 
 from app.infra.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from app.models import ClusterMap, Concept, ConceptScore, Flag, Label, Player, Restriction, Round
-from app.services import audit, checks, curation, exports, honesty, moderation, players, rounds
+from app.services import (
+    audit,
+    checks,
+    curation,
+    exports,
+    honesty,
+    moderation,
+    moderation_queue,
+    players,
+    rounds,
+    shown,
+)
 from tests.factories import make_account, make_study
 from tests.services.conftest import Game
 from tests.services.test_labels import Play, group, play
@@ -53,31 +64,33 @@ class TestQueue:
         self, session: Session, game: Game, ada: Player
     ) -> None:
         honesty.flag(session, round_of(session, ada), "burst", "over 20 rounds a minute")
-        (case,) = moderation.cases(session, game.study)
+        (case,) = moderation_queue.cases(session, game.study)
         assert ("burst", "over 20 rounds a minute") in case.reasons
         assert [one.text for one in case.labels] == ["ears", "damn"]
         assert (case.player.n_rounds, case.player.n_right) == (1, 1)
-        assert moderation.n_waiting(session, game.study) == 1
+        assert moderation_queue.n_waiting(session, game.study) == 1
 
     def test_another_studys_rounds_are_not_in_it(
         self, session: Session, game: Game, ada: Player
     ) -> None:
         honesty.flag(session, round_of(session, ada), "burst", "")
-        assert moderation.cases(session, make_study(session)) == []
+        assert moderation_queue.cases(session, make_study(session)) == []
 
     def test_pages_follow_without_gap_or_repeat(
-        self, session: Session, game: Game, play: Play, monkeypatch: pytest.MonkeyPatch
+        self, session: Session, game: Game, play: Play
     ) -> None:
-        monkeypatch.setattr(moderation, "PAGE_SIZE", 2)
         flagged = [round_of(session, play(0, "ear")) for _ in range(5)]
         session.query(Flag).delete()
         for one in flagged:
             honesty.flag(session, one, "burst", "")
         seen: list[UUID] = []
         last: int | None = None
-        while page := moderation.cases(session, game.study, older_than=last):
+        sizes = []
+        while page := moderation_queue.cases(session, game.study, older_than=last, limit=2):
             seen += [case.round_id for case in page]
+            sizes.append(len(page))
             last = page[-1].last_flag_id
+        assert sizes == [2, 2, 1]
         assert seen == [one.id for one in reversed(flagged)]
 
     def test_a_dismissed_round_leaves_it_and_still_counts(
@@ -86,10 +99,10 @@ class TestQueue:
         round_ = round_of(session, ada)
         honesty.flag(session, round_, "burst", "")
         moderation.dismiss(session, game.study, round_ids=[round_.id])
-        assert moderation.cases(session, game.study) == []
+        assert moderation_queue.cases(session, game.study) == []
         assert "damn" in concepts(session, game)
         moderation.undo(session, game.study, entry_id=last_id(session, game))
-        assert len(moderation.cases(session, game.study)) == 1
+        assert len(moderation_queue.cases(session, game.study)) == 1
 
 
 class TestLabels:
@@ -99,7 +112,7 @@ class TestLabels:
         assert "damn" in concepts(session, game)
         moderation.hide(session, game.study, label_ids=[label(session, "damn").id])
         mine = rounds.get_round(session, round_id=round_of(session, eve).id, player=eve)
-        others = rounds.labels_of_others(session, mine)
+        others = shown.labels_of_others(session, mine)
         assert [text for text, _ in others] == ["ears"]
         assert "damn" not in concepts(session, game)
 
@@ -256,7 +269,7 @@ class TestReports:
         session.query(Flag).delete()
         for _ in range(2):  # reported twice it is there once
             moderation.report(session, round_of(session, eve), text="DAMN")
-        (case,) = moderation.cases(session, game.study)
+        (case,) = moderation_queue.cases(session, game.study)
         assert case.player.id == ada.id
         assert case.reasons == [("reported", "“DAMN”")]
 
@@ -291,7 +304,7 @@ class TestWarning:
         assert moderation.unread_notes(session, ada)[0].words == moderation.USUAL_NOTE
         moderation.undo(session, game.study, entry_id=last_id(session, game))
         assert moderation.unread_notes(session, ada) == []
-        assert moderation.n_waiting(session, game.study) == 1
+        assert moderation_queue.n_waiting(session, game.study) == 1
 
     def test_too_long_a_note_is_refused(self, session: Session, game: Game, ada: Player) -> None:
         with pytest.raises(InvalidInputError):

@@ -9,7 +9,7 @@ from app import rules
 from app.infra.queue import queued_jobs
 from app.infra.storage import Storage
 from app.models import ClusterMap, Concept, KnownAnswer, Player, PointsEntry, Round
-from app.services import explanations, exports, labels, players, practice, rounds
+from app.services import explanations, exports, labels, players, practice, rounds, shown
 from tests.factories import make_account, make_image, make_player, maps_of, spot_map
 from tests.services.conftest import Game, make_game
 from tests.services.test_labels import EMBED
@@ -292,14 +292,14 @@ class TestAnswering:
         self, session: Session, player: Player, game: Game, round_: Round
     ) -> None:
         done = guess(session, player, round_, game.cat.id, "ear")
-        assert rounds.outcome(session, done).practice == rounds.Practice("ear", named=True)
+        assert shown.outcome(session, done).practice == shown.Practice("ear", named=True)
 
     def test_a_round_given_up_tells_it_too_and_names_nothing(
         self, session: Session, player: Player, round_: Round
     ) -> None:
         done = rounds.resign(session, round_id=round_.id, player=player)
         assert done.named_known is None
-        assert rounds.outcome(session, done).practice == rounds.Practice("ear", named=None)
+        assert shown.outcome(session, done).practice == shown.Practice("ear", named=None)
 
     def test_an_ordinary_round_on_a_known_map_tells_nothing_of_it(
         self, session: Session, player: Player, game: Game, round_: Round
@@ -308,7 +308,7 @@ class TestAnswering:
         session.flush()
         done = guess(session, player, round_, game.dog.id, "ear")
         assert done.named_known is None
-        assert rounds.outcome(session, done).practice is None
+        assert shown.outcome(session, done).practice is None
         assert points(session, player) == []
 
 
@@ -341,7 +341,7 @@ class TestResults:
         monkeypatch.setattr(rules, "is_practice_round", lambda **_: False)
         done = guess(session, rival, deal(session, rival, game), game.dog.id, "ear")
         assert done.cluster_map_id == game.maps[0].id
-        assert rounds.outcome(session, done).labels_of_others == []
+        assert shown.outcome(session, done).labels_of_others == []
         assert points(session, rival) == []
 
     def test_its_labels_are_exported_on_wish_only_and_marked(

@@ -23,7 +23,7 @@ from app.models import (
     PointsEntry,
     Round,
 )
-from app.services import explanations, exports, labels, players, rounds, studies
+from app.services import explanations, exports, labels, players, rounds, shown, studies
 from tests.services.conftest import Game
 from tests.services.test_labels import EMBED
 
@@ -138,7 +138,7 @@ class TestAgreeing:
     ) -> None:
         play(session, simulated, game, "ears")
         done = play(session, player, game, "ears")
-        assert [e.reason for e in rounds.outcome(session, done).points] == ["guess"]
+        assert [e.reason for e in shown.outcome(session, done).points] == ["guess"]
 
     def test_simulated_players_agree_among_themselves(
         self, session: Session, game: Game, simulated: Player
@@ -148,14 +148,14 @@ class TestAgreeing:
             m.simulated_n_finished = 0
         session.flush()
         done = play(session, players.create_simulated(session), game, "ears")
-        assert [e.reason for e in rounds.outcome(session, done).points] == ["guess", "agreement"]
+        assert [e.reason for e in shown.outcome(session, done).points] == ["guess", "agreement"]
 
     def test_what_others_typed_is_what_the_own_kind_typed(
         self, session: Session, game: Game, player: Player, simulated: Player
     ) -> None:
         play(session, simulated, game, "whiskers")
         done = play(session, player, game, "ears")
-        assert rounds.outcome(session, done).labels_of_others == []
+        assert shown.outcome(session, done).labels_of_others == []
 
 
 class TestConcepts:

@@ -16,7 +16,7 @@ from app.infra.errors import ConflictError, ForbiddenError, InvalidInputError, N
 from app.infra.queue import queued_jobs
 from app.infra.storage import Storage
 from app.models import Label, Player, PointsEntry, Round
-from app.services import labels, players, rounds
+from app.services import labels, players, rounds, shown
 from tests.services.conftest import Game
 
 
@@ -128,7 +128,7 @@ class TestRevealing:
         round_ = deal(session, player, game)
         round_ = rounds.get_round(session, round_id=round_.id, player=player)
         with pytest.raises(ForbiddenError):
-            rounds.picture(storage, round_, reveal_index=1)
+            shown.picture(storage, round_, reveal_index=1)
 
     @pytest.mark.parametrize("index", [-1, 6])
     def test_a_step_that_does_not_exist_is_not_found(
@@ -137,7 +137,7 @@ class TestRevealing:
         round_ = deal(session, player, game)
         round_ = rounds.get_round(session, round_id=round_.id, player=player)
         with pytest.raises(NotFoundError):
-            rounds.picture(storage, round_, reveal_index=index)
+            shown.picture(storage, round_, reveal_index=index)
 
     def test_the_masked_picture_is_black_where_the_map_is_low(
         self, session: Session, storage: Storage, player: Player, game: Game
@@ -145,9 +145,9 @@ class TestRevealing:
         """The map rises towards the lower right corner: only that is lit."""
         round_ = deal(session, player, game)
         round_ = rounds.get_round(session, round_id=round_.id, player=player)
-        shown = pixels(rounds.picture(storage, round_, reveal_index=0))
-        assert shown[:256].max() == 0
-        assert shown[-20:, -20:].mean() > 60
+        lit = pixels(shown.picture(storage, round_, reveal_index=0))
+        assert lit[:256].max() == 0
+        assert lit[-20:, -20:].mean() > 60
 
     def test_the_whole_picture_stays_back_while_the_round_is_open(
         self, session: Session, storage: Storage, player: Player, game: Game
@@ -155,9 +155,9 @@ class TestRevealing:
         round_ = deal(session, player, game)
         round_ = rounds.get_round(session, round_id=round_.id, player=player)
         with pytest.raises(ForbiddenError):
-            rounds.answer_picture(storage, round_, heat=False)
+            shown.answer_picture(storage, round_, heat=False)
         with pytest.raises(ForbiddenError):
-            rounds.outcome(session, round_)
+            shown.outcome(session, round_)
 
 
 class TestGuessing:
@@ -267,7 +267,7 @@ class TestGuessing:
         game.maps[0].n_finished = 0
         session.flush()
         done = guess(session, player, deal(session, player, game), game.cat.id, "tail")
-        outcome = rounds.outcome(session, done)
+        outcome = shown.outcome(session, done)
         assert outcome.labels == ["tail"]
         assert outcome.labels_of_others == [("ears", 1)]
 

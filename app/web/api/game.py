@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from app import rules
 from app.models import Round, StudyClass
-from app.services import boards, ledger, names, players, rounds, studies
+from app.services import boards, ledger, names, players, rounds, shown, studies
 from app.services.boards import Period, Place
 from app.web.api import game_shapes as shapes
 from app.web.api.callers import PlayerAccountDep, PlayerDep
@@ -127,7 +127,7 @@ def picture(
 ) -> Response:
     """The picture, black but for what a step (0 to the round's reveal_index) lights."""
     round_ = rounds.get_round(session, round_id=round_id, player=player)
-    content = rounds.picture(storage, round_, reveal_index=step)
+    content = shown.picture(storage, round_, reveal_index=step)
     return Response(content, media_type="image/jpeg")
 
 
@@ -146,7 +146,7 @@ def answer(
 ) -> Response:
     """The whole picture of a finished round; heat=true lays the heat map over it."""
     round_ = rounds.get_round(session, round_id=round_id, player=player)
-    content = rounds.answer_picture(storage, round_, heat=heat)
+    content = shown.answer_picture(storage, round_, heat=heat)
     return Response(content, media_type="image/jpeg")
 
 
@@ -237,7 +237,7 @@ def _choice(one: StudyClass) -> shapes.Choice:
 
 
 def _outcome(session: Session, round_: Round) -> shapes.OutcomeOut:
-    found = rounds.outcome(session, round_)
+    found = shown.outcome(session, round_)
     return shapes.OutcomeOut(
         true_class=found.true_class,
         guessed_class=found.guessed_class,

@@ -8,8 +8,9 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from app.models import Label
-from app.services import audit, moderation
-from app.services.moderation import MAX_AT_ONCE, Case, PlayerRecord
+from app.services import audit, moderation, moderation_queue
+from app.services.moderation import MAX_AT_ONCE
+from app.services.moderation_queue import Case, PlayerRecord
 from app.web.api.callers import ModeratedStudyDep
 from app.web.api.paging import Cursor, Limit, page, read_cursor, row_number
 from app.web.api.shapes import ActOut, Page, RowNumber, RowPath, Shape, Text, Why, example
@@ -189,7 +190,7 @@ def list_cases(
 ) -> Page[CaseOut]:
     """Rounds with a flag that nobody has looked at, the last flagged first."""
     older_than = read_cursor(cursor, row_number)
-    found = moderation.cases(session, study, older_than=older_than, limit=limit + 1)
+    found = moderation_queue.cases(session, study, older_than=older_than, limit=limit + 1)
     return page(found, limit, key=lambda case: (case.last_flag_id,), shape=_case)
 
 
