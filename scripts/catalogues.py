@@ -29,6 +29,7 @@ SENTENCES = (
     "app/services/accounts.py",
     "app/services/live.py",
     "app/services/rounds.py",
+    "app/services/shown.py",
     "app/web/deps.py",
     "app/web/errors.py",
     "app/web/play.py",
