@@ -38,7 +38,11 @@ def get_search(
     q: str = "",
     players: Players = "people",
 ) -> SearchContext:
-    """What is searched for in the address, in the studies that the visitor may read."""
+    """What is searched for in the address, in the studies that the visitor may read.
+
+    Whoever may read none is refused before anything is searched for.
+    """
+    studies = readable(request, session, visitor)
     if not q.strip():
         return SearchContext(q, players, None)
     found = concept_search.find_maps(
@@ -46,7 +50,7 @@ def get_search(
         q,
         # Loaded by the first search, since it takes seconds and most visitors never search.
         embed=load_embedder(settings.sentence_model),
-        study_ids=[study.id for study in readable(request, session, visitor)],
+        study_ids=[study.id for study in studies],
         simulated=players == "simulated",
     )
     return SearchContext(q, players, found)
