@@ -16,8 +16,9 @@ from app.concepts import TypedLabel, get_recipe, load_embedder
 from app.demo import run_demo
 from app.formats import from_jsonl, to_jsonl, write_whole
 from app.formats.packing import FileToWrite, write_file, write_folder, write_zip
-from app.infra.db import reading, schema_revision
+from app.infra.db import reading
 from app.infra.errors import AppError, InvalidInputError
+from app.infra.schema import schema_revision
 from app.infra.settings import get_settings
 from app.infra.workers import worker_running
 from app.installation import Installation, create_from_folder, installation

@@ -9,9 +9,10 @@ from pathlib import Path
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.infra.db import make_engine, migrate, session_factory, transaction
+from app.infra.db import make_engine, session_factory, transaction
 from app.infra.embedded import embedded_services
 from app.infra.queue import CelerySender
+from app.infra.schema import migrate
 from app.infra.settings import Settings, get_settings
 from app.infra.storage import Storage
 from app.services import audit

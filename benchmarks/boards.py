@@ -14,8 +14,9 @@ from pathlib import Path
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from app.infra.db import make_engine, migrate, session_factory
+from app.infra.db import make_engine, session_factory
 from app.infra.embedded import Embedded
+from app.infra.schema import migrate
 from app.models import Board
 from app.models.standings import EVERY_STUDY
 from app.services import boards

@@ -18,8 +18,9 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.infra.db import make_engine, migrate, session_factory
+from app.infra.db import make_engine, session_factory
 from app.infra.embedded import Embedded
+from app.infra.schema import migrate
 from app.models import Hand, Player, Study
 from app.services import players, rounds
 from tests.factories import make_study

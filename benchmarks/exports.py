@@ -19,8 +19,9 @@ import psycopg
 from sqlalchemy import make_url
 
 from app.formats.packing import write_file
-from app.infra.db import make_engine, migrate, reading, session_factory
+from app.infra.db import make_engine, reading, session_factory
 from app.infra.embedded import Embedded
+from app.infra.schema import migrate
 from app.infra.storage import Storage
 from app.services import export_files, studies
 from app.services.exports import ExportSpec, FileFormat

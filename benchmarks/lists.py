@@ -20,8 +20,9 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Engine, event, select, text
 from sqlalchemy.orm import Session
 
-from app.infra.db import make_engine, migrate, session_factory
+from app.infra.db import make_engine, session_factory
 from app.infra.embedded import Embedded
+from app.infra.schema import migrate
 from app.infra.settings import Settings
 from app.models import Account, AuditEntry, Flag, Study
 from app.services import accounts, tokens

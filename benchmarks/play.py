@@ -28,8 +28,9 @@ import psutil
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.infra.db import make_engine, migrate, session_factory
+from app.infra.db import make_engine, session_factory
 from app.infra.embedded import Embedded
+from app.infra.schema import migrate
 from app.infra.settings import Settings
 from app.infra.storage import Storage
 from app.infra.supervisor import process_environment

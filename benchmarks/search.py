@@ -21,8 +21,9 @@ from pgvector.psycopg import register_vector
 from sqlalchemy import Connection, select, text
 from sqlalchemy.orm import Session
 
-from app.infra.db import make_engine, migrate
+from app.infra.db import make_engine
 from app.infra.embedded import Embedded
+from app.infra.schema import migrate
 from app.models import Study
 from app.services import concept_search
 

@@ -1,4 +1,4 @@
-"""Runs the migrations against the address that `app.infra.db.migrate` hands over, or, from
+"""Runs the migrations against the address that `app.infra.schema.migrate` hands over, or, from
 alembic's own command line, against `DATABASE_URL`."""
 
 import os

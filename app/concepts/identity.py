@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +130,9 @@ def _paired(
         ],
         dtype=np.int64,
     ).reshape(len(groups), len(concepts))
+    # Imported here: it takes a third of a second, and the web server matches nothing.
+    from scipy.optimize import linear_sum_assignment
+
     rows, columns = linear_sum_assignment(worth, maximize=True)
     keys: dict[str, int | str] = {name: name for name in groups}
     for row, column in zip(rows, columns, strict=True):

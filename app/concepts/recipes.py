@@ -10,8 +10,6 @@ from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.spatial.distance import squareform
 
 from app.concepts.cleaning import clean_label
 from app.concepts.forms import Form, label_forms
@@ -261,6 +259,10 @@ def _linked(alike: FloatArray) -> NDArray[np.intp]:
     top = max(float(alike.max()), MIN_LIKENESS)
     distances = top - (alike + alike.T) / 2
     np.fill_diagonal(distances, 0)
+    # Imported here: it takes half a second, and the web server groups nothing.
+    from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.spatial.distance import squareform
+
     tree = linkage(squareform(distances, checks=False), method="average")
     labels = fcluster(tree, top - MIN_LIKENESS, criterion="distance")
     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)

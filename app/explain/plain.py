@@ -1,21 +1,14 @@
 """Our own small network: ten plain convolutions, built like VGG-16 and a thousandth of its work.
 
-It imports torch alone, so that it can be trained where nothing else is installed.
+It imports nothing of others but torch, so that it can be trained where nothing else is installed.
 """
 
 from collections.abc import Iterator
-from typing import Final
 
 import torch
 from torch import Tensor, nn
 
-WIDTHS: Final = ((16, 16), (32, 32), (64, 64, 64), (96, 96, 96))
-"""Channels of each convolution, block by block."""
-
-N_HALVED: Final = 2
-"""The maps are halved before the second and the third block. A further halving would let a unit of
-the last layers see most of the picture, 85 px of 128, and no longer say where a part is; so it is
-61."""
+from app.explain.plain_layout import N_HALVED, WIDTHS
 
 
 class Plain10(nn.Module):
@@ -52,12 +45,6 @@ class Plain10(nn.Module):
         maps = self.pool(self.features(x))
         logits: Tensor = self.classifier(maps.flatten(1))
         return logits
-
-
-def layer_names(block: int) -> list[str]:
-    """The names of a block's layers, which are its ReLUs; blocks are counted from 0."""
-    first = sum(2 * len(widths) for widths in WIDTHS[:block]) + min(block, N_HALVED)
-    return [f"features.{first + 2 * i + 1}" for i in range(len(WIDTHS[block]))]
 
 
 def convolutions(network: Plain10) -> Iterator[nn.Conv2d]:

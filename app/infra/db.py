@@ -1,18 +1,12 @@
-"""The database: engine, migrations, and the edge at which a transaction commits."""
+"""The database: engine, and the edge at which a transaction commits."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.infra.queue import JobSender, send_jobs
-
-_MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 
 
 def make_engine(url: str, *, pool_size: int = 10) -> Engine:
@@ -55,27 +49,3 @@ def reading(factory: sessionmaker[Session]) -> Iterator[Session]:
         # What reads like this reads to the end: plans for the first rows only would be slower.
         session.execute(text("set local cursor_tuple_fraction = 1"))
         yield session
-
-
-def migrate(url: str) -> None:
-    """Bring the schema up to date by running every migration that has not run yet."""
-    config = _config()
-    config.attributes["url"] = url
-    command.upgrade(config, "head")
-
-
-def schema_revision(session: Session) -> str:
-    """The last migration that has run."""
-    return str(session.scalar(text("select version_num from alembic_version")))
-
-
-def has_revision(revision: str) -> bool:
-    """Whether a schema of this revision is one that `migrate` can bring up to date."""
-    scripts = ScriptDirectory.from_config(_config())
-    return any(script.revision == revision for script in scripts.walk_revisions())
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    return config

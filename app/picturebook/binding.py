@@ -9,7 +9,8 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from app.explain.plain import WIDTHS, Plain10
+from app.explain.plain import Plain10
+from app.explain.plain_layout import WIDTHS
 from app.picturebook.world import REGIONS, SURROUNDINGS
 
 _FAINT: Final = 0.05

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from app.explain.plain import WIDTHS, layer_names
+from app.explain.plain_layout import WIDTHS, layer_names
 
 _DATA: Final = Path(__file__).parent / "data"
 

@@ -14,9 +14,9 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from app.formats.packing import FileEntry, FileToWrite, copy, digest, write_zip
-from app.infra.db import has_revision, migrate
 from app.infra.dump import dump, load
 from app.infra.errors import ConflictError, InvalidInputError
+from app.infra.schema import has_revision, migrate
 from app.infra.security import keyed_digest
 from app.infra.storage import Storage
 from app.models import Export, Image, Network, Player, Snapshot, Study

@@ -8,7 +8,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from app.explain import NetworkError, explain_image, list_layers, load_network
-from app.explain.plain import Plain10, fold_batch_norm, layer_names
+from app.explain.plain import Plain10, fold_batch_norm
+from app.explain.plain_layout import layer_names
 
 from .toys import seeded
 

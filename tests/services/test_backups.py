@@ -12,10 +12,11 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from app import rules
-from app.infra.db import make_engine, schema_revision, session_factory
+from app.infra.db import make_engine, session_factory
 from app.infra.dump import DumpError, dump
 from app.infra.embedded import Services
 from app.infra.errors import ConflictError, InvalidInputError
+from app.infra.schema import schema_revision
 from app.infra.storage import Storage
 from app.models import Label, PointsEntry, Round
 from app.picturebook.scenes import Recipe
