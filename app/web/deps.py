@@ -1,12 +1,15 @@
 """What routes ask for in their signatures."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
+from anyio import CancelScope, CapacityLimiter
 from fastapi import Depends, Request
+from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
 from sqlalchemy.orm import Session
 
 from app.infra.db import transaction
@@ -33,35 +36,61 @@ DEVICE_COOKIE = "layerplay_device"
 """Stays when people sign in and out, so that it is known when very many do so in one browser."""
 
 
-def get_settings(request: Request) -> Settings:
+# What asks no database is asynchronous: a way to a thread and back would take longer than it does.
+
+
+async def get_settings(request: Request) -> Settings:
     settings: Settings = request.app.state.settings
     return settings
 
 
-def get_storage(request: Request) -> Storage:
+async def get_storage(request: Request) -> Storage:
     storage: Storage = request.app.state.storage
     return storage
 
 
-def get_limits(request: Request) -> Limits:
+async def get_limits(request: Request) -> Limits:
     limits: Limits = request.app.state.limits
     return limits
 
 
-def get_signs(request: Request) -> Signs:
+async def get_signs(request: Request) -> Signs:
     signs: Signs = request.app.state.signs
     return signs
 
 
-def get_jobs(request: Request) -> Jobs:
+async def get_jobs(request: Request) -> Jobs:
     jobs: Jobs = request.app.state.jobs
     return jobs
 
 
-def get_session(request: Request) -> Iterator[Session]:
-    """One transaction per request."""
-    with transaction(request.app.state.factory, request.app.state.sender) as session:
+async def get_session(request: Request) -> AsyncIterator[Session]:
+    """One transaction per request, in a turn.
+
+    There are as many turns as connections at hand. Between its steps a request keeps its connection
+    and waits for a thread; if threads could all be waiting for a connection then, nothing would
+    move. And requests that compute at once mostly wait for one another.
+    """
+    state = request.app.state
+    async with (
+        state.turns,
+        contextmanager_in_threadpool(transaction(state.factory, state.sender)) as session,
+    ):
         yield session
+
+
+@asynccontextmanager
+async def out_of_turn(request: Request, session: Session) -> AsyncIterator[None]:
+    """For an upload, which may take long: the transaction ends, and others have the turn."""
+    turns: CapacityLimiter = request.app.state.turns
+    await run_in_threadpool(session.commit)
+    turns.release()
+    try:
+        yield
+    finally:
+        # Even where nobody waits for the answer any more, for `get_session` ends the turn.
+        with CancelScope(shield=True):
+            await turns.acquire()
 
 
 SettingsDep = Annotated[Settings, Depends(get_settings)]
@@ -89,11 +118,15 @@ class Visitor:
     in_studio: bool
 
 
-def get_visitor(request: Request, session: SessionDep) -> Visitor | None:
+async def get_visitor(request: Request, session: SessionDep) -> Visitor | None:
     """Who is signed in, None for nobody. Every page asks, because its masthead says so."""
-    token = request.cookies.get(SIGN_IN_COOKIE)
-    found = accounts.find_sign_in(session, token) if token else None
     request.state.visitor = None
+    token = request.cookies.get(SIGN_IN_COOKIE)
+    return await run_in_threadpool(_find_visitor, request, session, token) if token else None
+
+
+def _find_visitor(request: Request, session: Session, token: str) -> Visitor | None:
+    found = accounts.find_sign_in(session, token)
     if found is None:
         return None
     visitor = Visitor(
@@ -112,7 +145,7 @@ def get_visitor(request: Request, session: SessionDep) -> Visitor | None:
 MaybeVisitorDep = Annotated[Visitor | None, Depends(get_visitor, scope="function")]
 
 
-def get_signed_in(visitor: MaybeVisitorDep) -> Visitor:
+async def get_signed_in(visitor: MaybeVisitorDep) -> Visitor:
     if visitor is None:
         raise SignInNeededError("Sign in to go on.")
     return visitor
@@ -121,7 +154,7 @@ def get_signed_in(visitor: MaybeVisitorDep) -> Visitor:
 VisitorDep = Annotated[Visitor, Depends(get_signed_in, scope="function")]
 
 
-def get_account(visitor: MaybeVisitorDep) -> Account | None:
+async def get_account(visitor: MaybeVisitorDep) -> Account | None:
     return visitor.account if visitor else None
 
 
@@ -167,7 +200,7 @@ KnownPlayerDep = Annotated[Player, Depends(get_known_player, scope="function")]
 GuestDep = Annotated[Player | None, Depends(get_guest, scope="function")]
 
 
-def get_device(request: Request, settings: SettingsDep) -> str:
+async def get_device(request: Request, settings: SettingsDep) -> str:
     """A keyed digest of the browser's long-lived cookie; a new one gets it."""
     token = request.cookies.get(DEVICE_COOKIE)
     if token is None:
@@ -182,7 +215,7 @@ DeviceDep = Annotated[str, Depends(get_device)]
 # Researching and running the site
 
 
-def get_researcher(visitor: VisitorDep) -> Visitor:
+async def get_researcher(visitor: VisitorDep) -> Visitor:
     """Keep players out: the studio shows whole pictures, which would spoil the game."""
     if not visitor.in_studio:
         raise ForbiddenError(
@@ -192,7 +225,7 @@ def get_researcher(visitor: VisitorDep) -> Visitor:
     return visitor
 
 
-def get_maker(visitor: VisitorDep) -> Visitor:
+async def get_maker(visitor: VisitorDep) -> Visitor:
     access.require_maker(visitor.account)
     return visitor
 
@@ -204,7 +237,7 @@ def require_own_draft(request: Request, session: SessionDep, maker: "MakerDep") 
         access.require_own_draft(session, maker.account, draft_id=draft_id)
 
 
-def get_admin(visitor: VisitorDep) -> Visitor:
+async def get_admin(visitor: VisitorDep) -> Visitor:
     if visitor.role != "admin":
         raise ForbiddenError("Only admins may do that.")
     return visitor

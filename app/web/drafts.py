@@ -10,14 +10,20 @@ from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from app.infra.db import transaction
 from app.infra.errors import ConflictError, InvalidInputError, NotFoundError
 from app.infra.storage import Storage
 from app.models import Network, StudyDraft
 from app.services import drafts
 from app.services.drafts import Contents
 from app.web import uploads
-from app.web.deps import DraftOwnerDep, MakerDep, SessionDep, SettingsDep, StorageDep
+from app.web.deps import (
+    DraftOwnerDep,
+    MakerDep,
+    SessionDep,
+    SettingsDep,
+    StorageDep,
+    out_of_turn,
+)
 from app.web.templating import is_htmx, redirect, render, render_part
 
 router = APIRouter(prefix="/drafts", dependencies=[DraftOwnerDep], default_response_class=Response)
@@ -165,7 +171,7 @@ async def upload_network(
     draft_id: UUID,
 ) -> Response:
     """A description and its weights."""
-    await run_in_threadpool(_require_draft, request, draft_id)
+    await run_in_threadpool(drafts.get, session, draft_id)  # before anything of it is read
     upload = uuid4().hex
 
     def key_for(field: str, file_name: str) -> str:
@@ -174,13 +180,14 @@ async def upload_network(
         )
 
     try:
-        form = await uploads.receive(
-            request,
-            storage,
-            key_for=key_for,
-            max_bytes=settings.max_upload_mb * 1_000_000,
-            max_files=_MAX_NETWORK_FILES,
-        )
+        async with out_of_turn(request, session):
+            form = await uploads.receive(
+                request,
+                storage,
+                key_for=key_for,
+                max_bytes=settings.max_upload_mb * 1_000_000,
+                max_files=_MAX_NETWORK_FILES,
+            )
         await run_in_threadpool(_keep_network, session, storage, draft_id, form)
     except InvalidInputError as error:
         if is_htmx(request):
@@ -190,13 +197,6 @@ async def upload_network(
         context = await run_in_threadpool(_network_context, session, draft, error.message)
         return render(request, "drafts/network.html", context, status_code=error.status)
     return redirect(request, f"/drafts/{draft_id}/network")
-
-
-def _require_draft(request: Request, draft_id: UUID) -> None:
-    """NotFoundError before anything of an upload is read. In a transaction of its own, so that none
-    is open for as long as an upload takes."""
-    with transaction(request.app.state.factory, request.app.state.sender) as session:
-        drafts.get(session, draft_id)
 
 
 def _keep_network(session: Session, storage: Storage, draft_id: UUID, form: uploads.Form) -> None:
@@ -276,15 +276,16 @@ async def upload_pictures(
 ) -> Response:
     """Pictures and zips of pictures: of the class in the field `class_name`, or of the class that
     their folder names. A worker looks at them."""
-    await run_in_threadpool(_require_draft, request, draft_id)
+    await run_in_threadpool(drafts.get, session, draft_id)  # before anything of it is read
     try:
-        form = await uploads.receive(
-            request,
-            storage,
-            key_for=lambda _, __: drafts.upload_key(draft_id),
-            max_bytes=settings.max_upload_mb * 1_000_000,
-            max_files=settings.max_pictures,
-        )
+        async with out_of_turn(request, session):
+            form = await uploads.receive(
+                request,
+                storage,
+                key_for=lambda _, __: drafts.upload_key(draft_id),
+                max_bytes=settings.max_upload_mb * 1_000_000,
+                max_files=settings.max_pictures,
+            )
         draft = await run_in_threadpool(drafts.get, session, draft_id)
         await run_in_threadpool(
             partial(

@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
+from anyio import CapacityLimiter
 from fastapi import Depends, FastAPI
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.concurrency import run_in_threadpool
@@ -61,6 +62,9 @@ from app.web.security import (
 )
 from app.web.templating import STATIC_FOLDERS
 
+_TURNS: Final = 8
+"""Requests with a session at once, in one process: see `deps.get_session`."""
+
 
 class StartError(AppError):
     """The web server lacks something that it needs to start."""
@@ -74,7 +78,8 @@ def create_app(settings: Settings) -> FastAPI:
     for folder in STATIC_FOLDERS.values():
         if not folder.is_dir():
             raise StartError(f"{folder} is missing: run `npm ci` in the project's folder.")
-    engine = make_engine(settings.database_url)
+    # Few requests have no turn, and want a connection for moments only: the rest are for them.
+    engine = make_engine(settings.database_url, pool_size=_TURNS)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -88,6 +93,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.engine = engine
     app.state.factory = session_factory(engine)
+    app.state.turns = CapacityLimiter(_TURNS)
     app.state.sender = CelerySender(settings.redis_url)
     app.state.storage = Storage(settings.storage_path)
     app.state.metrics = Metrics()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from zipfile import ZipFile
 
 import pytest
+from fastapi import FastAPI
 from PIL import Image as Picture
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -242,6 +243,25 @@ class TestPictures:
         assert answer.status_code == 408
         assert session.scalar(select(Upload)) is None
         assert stored_uploads(storage) == []
+
+    def test_while_one_comes_in_others_have_its_turn_and_its_connection(
+        self, researcher: TestClient, app: FastAPI, session: Session, draft: StudyDraft
+    ) -> None:
+        whole = multipart({"a.png": picture("red")})
+        in_turn: list[int] = []
+
+        def pieces() -> Iterator[bytes]:
+            in_turn.append(app.state.turns.borrowed_tokens)
+            yield whole
+
+        answer = researcher.post(
+            address(draft, "pictures"),
+            content=pieces(),
+            headers={"Content-Type": "multipart/form-data; boundary=xx"},
+        )
+        assert answer.status_code == 303
+        assert in_turn == [0]
+        assert app.state.turns.borrowed_tokens == 0
 
     def test_more_than_may_come_at_once_is_refused_before_it_is_read(
         self, researcher: TestClient, draft: StudyDraft, settings: Settings, storage: Storage

@@ -17,7 +17,7 @@ from app.web.api.callers import DraftDep, MakerDep
 from app.web.api.paging import Cursor, Limit, page, read_cursor, row_number
 from app.web.api.shapes import Page, Shape, Text, example
 from app.web.api.studies import StudyOut, Visibility, study_out
-from app.web.deps import SessionDep, SettingsDep, StorageDep
+from app.web.deps import SessionDep, SettingsDep, StorageDep, out_of_turn
 
 router = APIRouter(tags=["studies in the making"])
 
@@ -265,15 +265,14 @@ async def add_pictures(
     """Pictures and zips of pictures, as a form with the field `files`: of the class in the field
     `class_name`, or of the class that each picture's folder names. A worker looks at them; what is
     refused stands in the draft, with the reason."""
-    # The caller is known; an upload may take long, and no transaction shall be open meanwhile.
-    await run_in_threadpool(session.commit)
-    form = await uploads.receive(
-        request,
-        storage,
-        key_for=lambda _, __: drafts.upload_key(draft.id),
-        max_bytes=settings.max_upload_mb * 1_000_000,
-        max_files=settings.max_pictures,
-    )
+    async with out_of_turn(request, session):
+        form = await uploads.receive(
+            request,
+            storage,
+            key_for=lambda _, __: drafts.upload_key(draft.id),
+            max_bytes=settings.max_upload_mb * 1_000_000,
+            max_files=settings.max_pictures,
+        )
     received = form.files.get("files", [])
     class_name = form.fields.get("class_name")
     await run_in_threadpool(
