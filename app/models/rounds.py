@@ -62,6 +62,7 @@ class Round(Base):
             "place_until",
             postgresql_where=text("place_until is not null"),
         ),
+        Index("ix_rounds_study", "study_id", "practice"),
         Index("ix_rounds_player_finished", "player_id", text("finished_at desc")),
     )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
-from sqlalchemy import Subquery, func, literal, select
+from sqlalchemy import Select, Subquery, func, literal, select
 from sqlalchemy.orm import Session
 
 from app.concepts.agreement import Agreement, pool
@@ -25,6 +25,56 @@ _THINKING: Final = timedelta(minutes=5)
 _MIN_UNANSWERED: Final = 3
 """So many rounds must have been dealt in the time watched, and left for longer than anybody thinks,
 none of them answered, before that is called an alarm: one player may have gone to lunch."""
+
+
+MOST_COUNTED: Final = 10_000
+"""So far labels and practice rounds are counted on a study's page: each is a row, and a million of
+them take most of a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What players of one kind have given to a study so far. Practice rounds give nothing, so they
+    and their labels are counted apart from the rest; they and labels up to one more than
+    MOST_COUNTED."""
+
+    n_rounds: int
+    n_practice: int
+    n_labels: int
+    n_concepts: int
+
+
+def count(session: Session, study: Study, *, simulated: bool) -> Counts:
+    """What people, or simulated players, have given."""
+    of_kind = (Round.study_id == study.id) & Player.is_simulated.is_(simulated)
+    is_done = Round.status != "open"
+    practice = select(literal(1)).select_from(Round).join(Round.player)
+    typed = select(literal(1)).select_from(Label).join(Label.round).join(Round.player)
+    # Each map knows how many of its rounds count.
+    of_map = ClusterMap.simulated_n_finished if simulated else ClusterMap.n_finished
+    n_rounds = session.scalar(select(func.sum(of_map)).where(ClusterMap.study_id == study.id))
+    n_concepts = session.scalar(
+        select(func.count())
+        .select_from(Concept)
+        .join(Concept.image_class)
+        .where(
+            StudyClass.study_id == study.id,
+            Concept.simulated.is_(simulated),
+            Concept.merged_into_id.is_(None),
+            ~Concept.is_junk,
+        )
+    )
+    return Counts(
+        n_rounds=n_rounds or 0,
+        n_practice=_up_to(session, practice.where(of_kind, Round.practice, is_done)),
+        n_labels=_up_to(session, typed.where(of_kind, Round.counts, Label.hidden_at.is_(None))),
+        n_concepts=n_concepts or 0,
+    )
+
+
+def _up_to(session: Session, rows: Select[int]) -> int:
+    some = rows.limit(MOST_COUNTED + 1).subquery()
+    return session.scalar(select(func.count()).select_from(some)) or 0
 
 
 @dataclass(frozen=True, slots=True)

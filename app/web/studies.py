@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import groupby
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Request
@@ -12,9 +11,11 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from app.infra.errors import InvalidInputError
-from app.models import Concept, Image, Label, Player, Round, Study, StudyClass, StudyDraft
-from app.services import access, drafts, labels, studies
+from app.models import Image, Study, StudyDraft
+from app.services import access, drafts, gallery, labels, overview, studies
 from app.services.access import Level
+from app.services.gallery import ClassPictures
+from app.services.overview import Counts
 from app.services.signs import AtWork, Signs
 from app.services.studies import Progress
 from app.web.deps import (
@@ -34,6 +35,10 @@ from app.web.watching import watch
 router = APIRouter(default_response_class=Response)
 
 
+_PICTURES_OF_A_CLASS: Final = 24
+"""On a study's page at first: thousands at once would be no overview, and slow."""
+
+
 @dataclass(frozen=True, slots=True)
 class ListContext:
     """studies: those the visitor may look at, newest first, each with its number of pictures.
@@ -41,17 +46,6 @@ class ListContext:
 
     studies: list[tuple[Study, int]]
     drafts: list[StudyDraft]
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """What players of one kind have given to a study so far. Practice rounds give nothing, so they
-    and their labels are counted apart from the rest."""
-
-    n_rounds: int
-    n_practice: int
-    n_labels: int
-    n_concepts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +62,18 @@ class ProgressContext:
 
 @dataclass(frozen=True, slots=True)
 class StudyContext(ProgressContext):
-    """A study with its computed pictures class by class.
+    """A study with its computed pictures class by class. of: the one class that is shown.
 
     counts: what people have given; simulated_counts: what simulated players have, None before they
-    played. asked: whether concepts have just been asked for. may_moderate, may_share: what the
-    visitor may do besides.
+    played. most_counted: how far labels and practice rounds are counted. asked: whether concepts
+    have just been asked for. may_moderate, may_share: what the visitor may do besides.
     """
 
     counts: Counts
     simulated_counts: Counts | None
-    classes: list[tuple[StudyClass, list[Image]]]
+    most_counted: int
+    classes: list[ClassPictures]
+    of: int | None
     asked: bool
     may_moderate: bool
     may_share: bool
@@ -103,54 +99,23 @@ def show(
     signs: SignsDep,
     study: ViewedStudyDep,
     asked: bool = False,
+    of: int | None = None,
 ) -> Response:
+    """of: the class whose pictures are all shown; without it, the first ones of every class."""
     level = access.level(session, visitor.account, study_id=study.id)
-    done = [image for image in studies.images(session, study) if image.status == "done"]
-    by_simulated = _counts(session, study, simulated=True)
+    by_simulated = overview.count(session, study, simulated=True)
     context = StudyContext(
         **_progress(session, signs, study, level),
-        counts=_counts(session, study, simulated=False),
+        counts=overview.count(session, study, simulated=False),
         simulated_counts=by_simulated if by_simulated.n_rounds + by_simulated.n_practice else None,
-        classes=[(c, list(group)) for c, group in groupby(done, key=lambda i: i.image_class)],
+        most_counted=overview.MOST_COUNTED,
+        classes=gallery.class_by_class(session, study, per_class=_PICTURES_OF_A_CLASS, class_id=of),
+        of=of,
         asked=asked,
         may_moderate=level >= Level.MODERATE,
         may_share=level >= Level.OWN,
     )
     return render(request, "studies/show.html", context)
-
-
-def _counts(session: Session, study: Study, *, simulated: bool) -> Counts:
-    of_kind = (Round.study_id == study.id) & Player.is_simulated.is_(simulated)
-    n_rounds, n_practice = session.execute(
-        select(func.count().filter(Round.counts), func.count().filter(Round.practice))
-        .select_from(Round)
-        .join(Round.player)
-        .where(of_kind, Round.status != "open")
-    ).one()
-    n_labels = session.scalar(
-        select(func.count())
-        .select_from(Label)
-        .join(Label.round)
-        .join(Round.player)
-        .where(of_kind, Round.counts, Label.hidden_at.is_(None))
-    )
-    n_concepts = session.scalar(
-        select(func.count())
-        .select_from(Concept)
-        .join(Concept.image_class)
-        .where(
-            StudyClass.study_id == study.id,
-            Concept.simulated.is_(simulated),
-            Concept.merged_into_id.is_(None),
-            ~Concept.is_junk,
-        )
-    )
-    return Counts(
-        n_rounds=n_rounds,
-        n_practice=n_practice,
-        n_labels=n_labels or 0,
-        n_concepts=n_concepts or 0,
-    )
 
 
 def _progress(session: Session, signs: Signs, study: Study, level: Level) -> dict[str, Any]:

@@ -188,3 +188,28 @@ class TestAlarm:
         self.begin(session, study, 3, minutes_ago=10)
         study.status = "paused"
         assert look(session, study).n_unanswered == 0
+
+
+class TestCounts:
+    def test_each_kind_of_player_is_counted_apart(
+        self, session: Session, study: Study, player: Player
+    ) -> None:
+        play(session, study, player, at=NOW, labels=["sail", "mast"])
+        simulated = players.create_simulated(session)
+        play(session, study, simulated, at=NOW, labels=["hull"])
+        people = overview.count(session, study, simulated=False)
+        theirs = overview.count(session, study, simulated=True)
+        assert (people.n_rounds, people.n_labels) == (1, 2)
+        assert (theirs.n_rounds, theirs.n_labels) == (1, 1)
+
+    def test_a_hidden_label_is_none(self, session: Session, study: Study, player: Player) -> None:
+        play(session, study, player, at=NOW, labels=["sail", "mast"])
+        session.execute(update(Label).where(Label.text == "mast").values(hidden_at=NOW))
+        assert overview.count(session, study, simulated=False).n_labels == 1
+
+    def test_labels_are_counted_to_one_more_than_is_said(
+        self, session: Session, study: Study, player: Player, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(overview, "MOST_COUNTED", 1)
+        play(session, study, player, at=NOW, labels=["sail", "mast", "hull"])
+        assert overview.count(session, study, simulated=False).n_labels == 2

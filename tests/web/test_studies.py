@@ -1,5 +1,6 @@
 """The studio: who gets in, what it shows, what its button asks for."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -11,9 +12,10 @@ from starlette.testclient import TestClient
 
 from app.infra.storage import Storage
 from app.models import Image, Player, Round, Study
-from app.services import access, practice, rounds, studies
+from app.services import access, overview, practice, rounds, studies
 from app.services.access import Level
 from app.services.signs import AtWork
+from app.web import studies as studies_pages
 from app.web.deps import SIGN_IN_COOKIE
 from tests.factories import make_account, make_image, make_player, make_study, maps_of
 from tests.web.conftest import Sent, sign_in
@@ -170,6 +172,50 @@ class TestStudies:
         session.commit()
         said = text_of(researcher.get(f"/studio/{study.slug}").text)
         assert "Rounds played 0 Labels typed 0 Concepts found 0 Practice rounds 1" in said
+
+    def test_of_a_class_with_very_many_pictures_the_first_are_shown_and_all_are_a_click_away(
+        self,
+        researcher: TestClient,
+        session: Session,
+        storage: Storage,
+        study: Study,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(studies_pages, "_PICTURES_OF_A_CLASS", 2)
+        for class_name in ("boat", "boat", "boat", "kite"):
+            make_image(session, storage, study, class_name=class_name)
+        session.commit()
+        page = researcher.get(f"/studio/{study.slug}").text
+        assert len(re.findall(r"/images/[^/]+/view.jpg", page)) == 3
+        assert "boat 3 pictures" in text_of(page)
+        (every,) = re.findall(rf'href="(/studio/{study.slug}\?of=\d+)#gallery-title">All 3', page)
+        page = researcher.get(every).text
+        assert len(re.findall(r"/images/[^/]+/view.jpg", page)) == 3
+        assert "kite 1 picture" not in text_of(page)
+        assert "Pictures of every class" in page
+
+    def test_very_many_labels_are_said_to_be_more_than_were_counted(
+        self,
+        researcher: TestClient,
+        session: Session,
+        study: Study,
+        image: Image,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(overview, "MOST_COUNTED", 1)
+        player = make_player(session)
+        round_ = rounds.deal(session, player=player, study=study)
+        assert round_ is not None
+        rounds.guess(
+            session,
+            round_id=round_.id,
+            player=player,
+            class_id=image.class_id,
+            labels=["sail", "mast"],
+        )
+        session.commit()
+        said = text_of(researcher.get(f"/studio/{study.slug}").text)
+        assert "Rounds played 1 Labels typed over 1 Concepts found 0" in said
 
     def test_a_picture_is_shown_as_the_network_saw_it(
         self, researcher: TestClient, storage: Storage, image: Image
