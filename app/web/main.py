@@ -62,8 +62,9 @@ from app.web.security import (
 )
 from app.web.templating import STATIC_FOLDERS
 
-_TURNS: Final = 8
-"""Requests with a session at once, in one process: see `deps.get_session`."""
+_TURNS: Final = 6
+"""Requests with a session at once, in one process: see `deps.get_session`. Four to eight are as quick
+(benchmarks/play.py); more only wait for one another, fewer would let a slow one hold up the rest."""
 
 
 class StartError(AppError):
