@@ -63,8 +63,8 @@ from app.web.security import (
 from app.web.templating import STATIC_FOLDERS
 
 _TURNS: Final = 6
-"""Requests with a session at once, in one process: see `deps.get_session`. Four to eight are as quick
-(benchmarks/play.py); more only wait for one another, fewer would let a slow one hold up the rest."""
+"""Requests with a session at once, in one process: see `deps.get_session`. Four to eight are as
+quick (benchmarks/play.py): more mostly wait for one another, with fewer a slow one holds up all."""
 
 
 class StartError(AppError):
