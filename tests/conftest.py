@@ -75,6 +75,9 @@ def _turn(item: pytest.Item) -> int:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_turn)
     for item in items:
+        if _turn(item) == 0:
+            # A whole site, its jobs and a browser, beside two more of them on two cores.
+            item.add_marker(pytest.mark.timeout(600))
         if "chromium" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.browser)
             if os.environ.get("LAYERPLAY_BROWSER") == "skip":
