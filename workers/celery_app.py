@@ -1,11 +1,10 @@
 """The Celery application: `python -m celery -A workers.celery_app worker`."""
 
-from importlib import import_module
 from typing import Any
 
 from celery import Celery
 from celery.schedules import crontab
-from celery.signals import task_failure, worker_init, worker_process_init
+from celery.signals import task_failure, worker_process_init
 
 from app.infra.jobs import Jobs
 from app.infra.queue import BROKER_SETTINGS
@@ -38,12 +37,6 @@ celery_app.conf.update(
     },
     worker_hijack_root_logger=False,
 )
-
-
-@worker_init.connect  # type: ignore[untyped-decorator]
-def _load_once(**_: object) -> None:
-    """What most jobs need and takes seconds to load: once, for all processes that are forked."""
-    import_module("app.explain.explanation")
 
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]

@@ -208,11 +208,9 @@ def _tail(child: _Child) -> str:
     return "\n".join(lines[-_TAIL_LINES:])
 
 
-def worker_command(home: Path, *, n_processes: int | None = None) -> list[str]:
-    """The command of a worker for all queues, which also asks for upkeep in time (Celery beat).
-    n_processes: by default one for each core, within reason."""
-    if n_processes is None:
-        n_processes = max(1, min(os.cpu_count() or 1, _MAX_PROCESSES))
+def worker_command(home: Path) -> list[str]:
+    """The command of a worker for all queues, which also asks for upkeep in time (Celery beat)."""
+    n_processes = max(1, min(os.cpu_count() or 1, _MAX_PROCESSES))
     return [
         *(sys.executable, "-m", "celery", "--app", "workers.celery_app", "worker"),
         *("--queues", ",".join(QUEUES), "--concurrency", str(n_processes), "--loglevel", "INFO"),

@@ -89,9 +89,7 @@ def _run_site(home: Path, database: str, redis_url: str, *, has_worker: bool) ->
     address = f"http://127.0.0.1:{port}"
     with Supervisor(home / "logs") as supervisor:
         if has_worker:
-            # Of one process: each loads torch and Sentence-BERT, and jobs follow one another here.
-            command = worker_command(home, n_processes=1)
-            supervisor.start("worker", command, environment=environment)
+            supervisor.start("worker", worker_command(home), environment=environment)
         supervisor.start("web", web, environment=environment)
         supervisor.wait_until_healthy("127.0.0.1", port)
         yield Site(
