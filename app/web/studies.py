@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from app.infra.errors import InvalidInputError
+from app.infra.errors import InvalidInputError, NotFoundError
 from app.models import Image, Study, StudyDraft
 from app.services import access, drafts, gallery, labels, overview, studies
 from app.services.access import Level
@@ -102,6 +102,8 @@ def show(
     of: int | None = None,
 ) -> Response:
     """of: the class whose pictures are all shown; without it, the first ones of every class."""
+    if of is not None and of not in {image_class.id for image_class in study.classes}:
+        raise NotFoundError("This study has no such class.")
     level = access.level(session, visitor.account, study_id=study.id)
     by_simulated = overview.count(session, study, simulated=True)
     context = StudyContext(
