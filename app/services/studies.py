@@ -381,7 +381,10 @@ def _add_file(
 
 def open_when_ready(session: Session, study_id: UUID) -> None:
     """Once every picture has been computed or has failed, open the game, or call it ready where
-    somebody wants to look first."""
+    somebody wants to look first. Called in the transaction that ends a picture."""
+    # One after the other: two last pictures that end at once do not see each other's end, and the
+    # game would never open. A statement of its own, so that the next sees what was waited for.
+    session.execute(select(Study.id).where(Study.id == study_id).with_for_update(key_share=True))
     waiting = select(Image.id).where(Image.study_id == study_id, Image.status == "pending")
     done = select(Image.id).where(Image.study_id == study_id, Image.status == "done")
     session.execute(

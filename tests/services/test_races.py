@@ -9,7 +9,7 @@ from threading import Barrier, Lock
 from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from app import rules
@@ -80,6 +80,29 @@ def count(sessions: sessionmaker[Session], model: type) -> int:
 def test_many_tabs_get_the_same_round(sessions: sessionmaker[Session]) -> None:
     assert len(set(at_once(sessions, deal))) == 1
     assert count(sessions, Round) == 1
+
+
+def test_a_game_opens_though_its_last_two_pictures_end_at_once(
+    sessions: sessionmaker[Session],
+) -> None:
+    with sessions.begin() as session:
+        session.execute(update(Study).values(status="computing"))
+        session.execute(update(Image).values(status="pending", maps_key=None))
+        image_ids = session.scalars(select(Image.id)).all()
+    both_ended = Barrier(len(image_ids))
+
+    def end(image_id: UUID) -> None:
+        with sessions.begin() as session:
+            image = session.get_one(Image, image_id)
+            image.status, image.maps_key = "done", "maps/any.npz"
+            session.flush()
+            both_ended.wait(timeout=20)
+            studies.open_when_ready(session, image.study_id)
+
+    with ThreadPoolExecutor(len(image_ids)) as pool:
+        list(pool.map(end, image_ids))
+    with sessions() as session:
+        assert session.scalar(select(Study.status)) == "open"
 
 
 def test_a_guess_sent_many_times_counts_once(sessions: sessionmaker[Session]) -> None:
