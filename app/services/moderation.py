@@ -426,7 +426,9 @@ def is_left_out(session: Session, round_: Round) -> bool:
     if round_.practice or round_.player.is_simulated:
         return False
     session.execute(
-        select(Player.id).where(Player.id == round_.player_id).with_for_update(read=True)
+        select(Player.id)
+        .where(Player.id == round_.player_id)
+        .with_for_update(read=True, key_share=True)
     )
     return session.get(Restriction, (round_.study_id, round_.player_id)) is not None
 

@@ -1,5 +1,6 @@
 """Players and what they have earned."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -53,14 +54,7 @@ def merge_guest(session: Session, *, guest: Player, account: Account) -> int:
     two open rounds in a study the account's goes on. Done again, or for somebody who is no guest,
     nothing happens.
     """
-    # In one order for everybody, so that two merges at once wait for one another and never lock up.
-    locked = session.scalars(
-        select(Player)
-        .where(Player.id.in_([guest.id, account.player_id]))
-        .order_by(Player.id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).all()
+    locked = _lock_for_merge(session, [guest.id, account.player_id])
     found = next((player for player in locked if player.id == guest.id), None)
     if found is None or found.kind != "guest" or found.merged_into_id is not None:
         return 0
@@ -109,6 +103,27 @@ def merge_guest(session: Session, *, guest: Player, account: Account) -> int:
     ledger.merge(session, source=found.id, target=account.player_id)
     moderation.carry_over(session, source=found.id, target=account.player_id)
     return len(moved)
+
+
+def _lock_for_merge(session: Session, player_ids: list[UUID]) -> Sequence[Player]:
+    """The two players, locked with all that a merge moves: in one order for everybody, so that two
+    merges at once wait for one another, and what is being dealt or answered is waited for."""
+    # Locked as far as a merge changes them: what is dealt and answered only needs them to exist,
+    # and would wait here for good while the merge waits for its round.
+    players = session.scalars(
+        select(Player)
+        .where(Player.id.in_(player_ids))
+        .order_by(Player.id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    ).all()
+    # A deal takes the hand first, and an answer its round, before the maps that a merge needs too.
+    for key, of_them in (
+        (Hand.study_id, Hand.player_id.in_(player_ids)),
+        (Round.id, Round.player_id.in_(player_ids) & (Round.status == "open")),
+    ):
+        session.execute(select(key).where(of_them).order_by(key).with_for_update())
+    return players
 
 
 # The account goes through its own deck, with the guest's rounds counted as dealt.

@@ -275,6 +275,37 @@ class TestAccounts:
             assert players.standing(session, player).points == sum(earned) > 0
             assert session.scalar(select(func.count()).select_from(Label)) == 1
 
+    def test_a_deal_that_comes_while_a_guest_signs_in_is_waited_for(
+        self, sessions: sessionmaker[Session]
+    ) -> None:
+        """Whoever comes first, neither waits for what the other holds."""
+        with sessions.begin() as session:
+            guest_id = only_player(session).id
+            guest, round_id = only_player(session), deal(session)
+            round_ = rounds.get_round(session, round_id=round_id, player=guest)
+            class_id = round_.cluster_map.image.class_id
+            rounds.guess(
+                session, round_id=round_id, player=guest, class_id=class_id, labels=["fur"]
+            )
+            account_id = make_account(session, "Ada").id
+        ways = cycle(["sign in", "deal"])
+        lock = Lock()
+
+        def act(session: Session) -> object:
+            with lock:
+                way = next(ways)
+            guest = session.get_one(Player, guest_id)
+            if way == "deal":
+                study = session.scalars(select(Study)).one()
+                return rounds.deal(session, player=guest, study=study) is not None
+            account = session.get_one(Account, account_id)
+            return players.merge_guest(session, guest=guest, account=account)
+
+        at_once(sessions, act)
+        with sessions.begin() as session:
+            player = session.get_one(Player, session.get_one(Account, account_id).player_id)
+            assert players.standing(session, player).points > 0
+
     def test_two_admins_who_step_down_at_once_leave_one(
         self, sessions: sessionmaker[Session]
     ) -> None:
