@@ -12,7 +12,8 @@ WORKDIR /layerplay
 # The dependencies alone, so that a change of our own code does not install them anew.
 COPY pyproject.toml constraints.txt ./
 RUN python -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb')); \
-print(*project['build-system']['requires'], *project['project']['dependencies'], sep='\n')" \
+print(*project['build-system']['requires'], *project['project']['dependencies'], \
+*project['project']['optional-dependencies']['s3'], sep='\n')" \
         > requirements.txt \
     && pip install --no-cache-dir --constraint constraints.txt --requirement requirements.txt
 

@@ -525,7 +525,7 @@ def snapshot_list(name: Annotated[str, typer.Argument(help="The study's name.")]
     with installation() as inst, inst.transaction() as session:
         for one in snapshots.of_study(session, studies.find(session, name)):
             made_at = one.created_at.astimezone(UTC).isoformat(timespec="seconds")
-            path = inst.storage.path(one.file_key)
+            path = f"{inst.storage.place}/{one.file_key}"
             print(f"{one.number}\t{made_at}\t{one.size_bytes}\t{one.sha256}\t{path}")
 
 

@@ -65,7 +65,7 @@ def open_installation(
             settings=settings,
             database_url=database_url,
             redis_url=redis_url,
-            storage=Storage(settings.storage_path),
+            storage=settings.open_storage(),
             engine=engine,
             factory=session_factory(engine),
         )

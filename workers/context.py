@@ -48,8 +48,9 @@ def signs() -> Signs:
     return Signs(url)
 
 
+@lru_cache(maxsize=1)
 def storage() -> Storage:
-    return Storage(get_settings().storage_path)
+    return get_settings().open_storage()
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 import shutil
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import redis
 from celery import Celery
@@ -12,6 +11,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.infra.queue import BROKER_SETTINGS
+from app.infra.storage import Storage
 from app.infra.supervisor import QUEUES
 
 _MIN_FREE_BYTES = 1_000_000_000
@@ -89,20 +89,27 @@ def workers(redis_url: str) -> Part:
     return Part("Workers", {"Answering": str(len(active)), **busy})
 
 
-def storage(folder: Path) -> Part:
-    """The disk that pictures and maps lie on."""
+def storage(files: Storage) -> Part:
+    """Where pictures and maps are, and the disk that they, or copies of them, lie on."""
+    folder = files.root
     try:
+        files.check()
         # It is made when the first picture is stored.
         there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
         free = shutil.disk_usage(there).free
     except OSError as error:
-        return Part("Storage", {}, f"{folder} cannot be reached: {error.strerror}.")
+        return Part("Storage", {}, f"{files.place} cannot be reached: {error.strerror or error}.")
     problem = None
     if free < _MIN_FREE_BYTES:
         problem = "The disk is nearly full: pictures that come in now may not be stored."
-    return Part("Storage", {"Free": f"{free / 1e9:.1f} GB", "Folder": str(folder)}, problem)
+    free_gb = f"{free / 1e9:.1f} GB"
+    if files.place == str(folder):
+        figures = {"Free": free_gb, "Folder": files.place}
+    else:
+        figures = {"Bucket": files.place, "Copies": str(folder), "Free for copies": free_gb}
+    return Part("Storage", figures, problem)
 
 
-def all_parts(engine: Engine, redis_url: str, folder: Path) -> list[Part]:
+def all_parts(engine: Engine, redis_url: str, files: Storage) -> list[Part]:
     """Every part. Takes about a second, since workers get that long to answer."""
-    return [database(engine), queue(redis_url), workers(redis_url), storage(folder)]
+    return [database(engine), queue(redis_url), workers(redis_url), storage(files)]

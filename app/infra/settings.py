@@ -10,6 +10,8 @@ from typing import Final, Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.infra.storage import Storage, open_storage
+
 _SECRETS: Final = {"secret_key", "metrics_token"}
 _MASK: Final = "••••"
 
@@ -62,6 +64,14 @@ class Settings(BaseSettings):
     )
     storage_dir: Path | None = Field(
         None, description="Folder for pictures, weights and maps; `storage` in `home` by default."
+    )
+    storage_url: str | None = Field(
+        None,
+        description="Bucket for these files instead, `s3://bucket/prefix`, which several machines "
+        "can share; the folder then holds copies of what was read.",
+    )
+    storage_cache_gb: int = Field(
+        20, ge=1, description="Most that is kept in the folder as copies from the bucket, in GB."
     )
     host: str = Field("127.0.0.1", description="Address on which the web server listens.")
     port: int = Field(8000, description="Port on which the web server listens.")
@@ -127,6 +137,11 @@ class Settings(BaseSettings):
     @property
     def storage_path(self) -> Path:
         return self.storage_dir or self.home / "storage"
+
+    def open_storage(self) -> Storage:
+        """Where this installation's files are."""
+        cache_bytes = self.storage_cache_gb * 1_000_000_000
+        return open_storage(self.storage_url, self.storage_path, cache_bytes=cache_bytes)
 
     @property
     def secret_file(self) -> Path | None:

@@ -3,7 +3,8 @@
 import json
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
@@ -63,16 +64,18 @@ def _files(
 
     yield FileToWrite(_DATABASE, lambda file, _: dump(database_url, file.write))
     if secret_file is not None:
-        yield FileToWrite(_SECRET, partial(_copy_file, secret_file))
+        yield FileToWrite(_SECRET, partial(_copy_file, lambda: secret_file.open("rb")))
     for key in storage.list_keys():
         # One that was deleted since the list was made belongs to no row any more.
         if storage.exists(key):
-            yield FileToWrite(_STORAGE + key, partial(_copy_file, storage.path(key)))
+            yield FileToWrite(_STORAGE + key, partial(_copy_file, partial(storage.open, key)))
     yield FileToWrite(_MANIFEST, write_manifest)
 
 
-def _copy_file(path: Path, file: IO[bytes], _: Sequence[FileEntry]) -> None:
-    with path.open("rb") as source:
+def _copy_file(
+    open_source: Callable[[], IO[bytes]], file: IO[bytes], _: Sequence[FileEntry]
+) -> None:
+    with closing(open_source()) as source:
         copy(source, file)
 
 

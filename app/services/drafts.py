@@ -336,9 +336,9 @@ def thumbnail_key(draft_id: UUID, file_id: UUID) -> str:
     return f"{_folder(draft_id)}/thumbnails/{file_id}.jpg"
 
 
-def preview_key(draft_id: UUID, file_id: UUID, name: str) -> str:
+def preview_key(draft_id: UUID, preview_id: UUID, name: str) -> str:
     """Where a picture of a preview lies: `view`, or `LAYER-RANK`."""
-    return f"{_folder(draft_id)}/preview-{file_id}/{name}.jpg"
+    return f"{_folder(draft_id)}/preview-{preview_id}/{name}.jpg"
 
 
 def _folder(draft_id: UUID) -> str:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -214,7 +215,7 @@ def finish(
     session: Session, storage: Storage, export_id: UUID, *, file_key: str, file_name: str
 ) -> None:
     """Record that the file is there. CancelledError when somebody cancelled it meanwhile."""
-    with storage.path(file_key).open("rb") as file:
+    with closing(storage.open(file_key)) as file:
         size_bytes, sha256 = digest(file)
     done = session.execute(
         update(Export)

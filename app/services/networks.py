@@ -73,10 +73,17 @@ def _weights_of(description: Path) -> Path:
     return description.parent / weights
 
 
+def stored(storage: Storage, description_key: str) -> Path:
+    """A description in storage as a file, the weights that it names beside it."""
+    path = storage.path(description_key)
+    storage.path(f"{description_key.rpartition('/')[0]}/{_weights_of(path).name}")
+    return path
+
+
 def load_registered(row: Network, storage: Storage) -> LoadedNetwork:
     """The registered network, ready to explain with."""
     if row.description_key is not None:
-        return load_network(str(storage.path(row.description_key)))
+        return load_network(str(stored(storage, row.description_key)))
     return load_network(row.architecture, weights=row.weights, classes=row.classes)
 
 

@@ -70,7 +70,7 @@ def _load(session: Session, storage: Storage, source: str) -> tuple[Network, Loa
     if kind == "layerplay":
         name = str(_OWN_FILES[rest])
     elif kind == "file":
-        name = str(storage.path(rest))
+        name = str(networks.stored(storage, rest))
     else:
         name = source
     return networks.register(session, storage, name=name, weights="default", classes=None)
@@ -89,7 +89,7 @@ def compute_preview(
 ) -> dict[str, Any]:
     """Explain one picture of a draft and draw its maps. Takes seconds and holds no transaction.
 
-    Returns what the page shows: number, another for every preview; seconds, said, probability (0 to
+    Returns what the page shows: id, another for every preview; seconds, said, probability (0 to
     1), and by layer, input first, its clusters, heaviest first, with their weight in percent of the
     layer.
     """
@@ -102,11 +102,12 @@ def compute_preview(
     computing.find_known_regions(content, network, explanation)
     seconds = time.perf_counter() - started
     view = network.view(picture, VIEW_PX)
-    storage.put(drafts.preview_key(draft.id, file.id, "view"), to_jpeg(view))
+    preview_id = uuid4()
+    storage.put(drafts.preview_key(draft.id, preview_id, "view"), to_jpeg(view))
     layers = []
     for number, layer in enumerate(explanation.layers):
         for rank, cluster in enumerate(layer.clusters):
-            key = drafts.preview_key(draft.id, file.id, f"{number}-{rank}")
+            key = drafts.preview_key(draft.id, preview_id, f"{number}-{rank}")
             storage.put(key, to_jpeg(heatmap_overlay(view, cluster.map)))
         layers.append(
             {
@@ -118,7 +119,7 @@ def compute_preview(
             }
         )
     return {
-        "number": uuid4().hex,
+        "id": str(preview_id),
         "seconds": seconds,
         "said": explanation.target_name or f"class {explanation.target}",
         "probability": float(explanation.probability),

@@ -80,7 +80,9 @@ class SettingsContext:
 def show_health(request: Request, settings: SettingsDep, admin: AdminDep) -> Response:
     """The parts that the site runs on. The page asks again every ten seconds."""
     assert settings.redis_url is not None
-    parts = health.all_parts(request.app.state.engine, settings.redis_url, settings.storage_path)
+    parts = health.all_parts(
+        request.app.state.engine, settings.redis_url, request.app.state.storage
+    )
     return render_part(request, "admin/health.html", "admin/_parts.html", HealthContext(parts))
 
 

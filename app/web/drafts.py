@@ -399,12 +399,12 @@ def preview(
     return redirect(request, f"/drafts/{draft_id}/review")
 
 
-@router.get("/{draft_id}/preview/{file_id}/{name}.jpg")
-def preview_picture(storage: StorageDep, draft_id: UUID, file_id: UUID, name: str) -> Response:
+@router.get("/{draft_id}/preview/{preview_id}/{name}.jpg")
+def preview_picture(storage: StorageDep, draft_id: UUID, preview_id: UUID, name: str) -> Response:
     """The picture as the network sees it (`view`), or under the heat map LAYER-RANK."""
     if name != "view" and not all(part.isdecimal() for part in name.split("-")):
         raise NotFoundError("There is no such picture in this draft.")
-    return _picture(storage, drafts.preview_key(draft_id, file_id, name))
+    return _picture(storage, drafts.preview_key(draft_id, preview_id, name))
 
 
 @router.post("/{draft_id}/finish")

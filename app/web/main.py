@@ -22,7 +22,6 @@ from app.infra.logging import configure_logging
 from app.infra.queue import CelerySender
 from app.infra.security import same
 from app.infra.settings import Settings, get_settings
-from app.infra.storage import Storage
 from app.services import honesty
 from app.services.signs import Signs
 from app.web import (
@@ -96,7 +95,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.factory = session_factory(engine)
     app.state.turns = CapacityLimiter(_TURNS)
     app.state.sender = CelerySender(settings.redis_url)
-    app.state.storage = Storage(settings.storage_path)
+    app.state.storage = settings.open_storage()
     app.state.metrics = Metrics()
     app.state.limits = Limits(settings.redis_url)
     app.state.jobs = Jobs(settings.redis_url)

@@ -9,6 +9,7 @@ import redis
 from sqlalchemy import Engine, create_engine
 
 from app.infra import health
+from app.infra.storage import Storage
 
 
 def test_a_database_that_answers_tells_of_itself(worker_engine: Engine) -> None:
@@ -45,7 +46,7 @@ def test_without_a_worker_it_says_to_start_one(redis_url: str) -> None:
 def test_a_disk_that_is_nearly_full_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = tmp_path / "not" / "there yet"
-    assert health.storage(folder).is_well
+    storage = Storage(tmp_path / "not" / "there yet")
+    assert health.storage(storage).is_well
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=7_000_000))
-    assert "nearly full" in (health.storage(folder).problem or "")
+    assert "nearly full" in (health.storage(storage).problem or "")

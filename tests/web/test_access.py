@@ -198,7 +198,7 @@ TABLE = {
     "POST /drafts/{draft_id}/game": OWN_DRAFT,
     "GET /drafts/{draft_id}/review": OWN_DRAFT,
     "POST /drafts/{draft_id}/preview": OWN_DRAFT_FILE,
-    "GET /drafts/{draft_id}/preview/{file_id}/{name}.jpg": OWN_DRAFT_FILE,
+    "GET /drafts/{draft_id}/preview/{preview_id}/{name}.jpg": OWN_DRAFT_FILE,
     "POST /drafts/{draft_id}/finish": OWN_DRAFT,
     "GET /images/{image_id}/view.jpg": VIEW,
     "GET /explanations/{image_id}": VIEW,
@@ -457,6 +457,7 @@ def ask(session: Session, client: TestClient, site: Site, route: str) -> Respons
         concept_id=concept.id,
         link_id=1,
         file_id=uuid4(),
+        preview_id=uuid4(),
         name="view",
     )
     body = BODIES.get(route)

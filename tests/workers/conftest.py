@@ -11,6 +11,7 @@ from workers import context, explanations
 
 CACHES = (
     *(get_settings, context.engine, context.session_maker, context._sender, context.signs),
+    context.storage,
     explanations._network,  # by the network's number, which each test's database begins anew
 )
 

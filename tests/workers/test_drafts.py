@@ -165,10 +165,11 @@ def test_a_preview_explains_one_picture_and_stores_nothing_for_good(
     assert found is not None
     assert found["said"] in ("boat", "flower", "house")
     assert [layer["name"] for layer in found["layers"]] == ready.chosen_layers
+    preview_id = UUID(found["id"])
     for number, layer in enumerate(found["layers"]):
         for rank, cluster in enumerate(layer["clusters"]):
             assert 0 < cluster["weight"] <= 100
-            assert inst.storage.exists(drafts.preview_key(ready.id, file_id, f"{number}-{rank}"))
+            assert inst.storage.exists(drafts.preview_key(ready.id, preview_id, f"{number}-{rank}"))
     assert inst.storage.keys("maps") == []
 
 
