@@ -18,7 +18,7 @@ import psycopg
 import pytest
 import redis
 from playwright.sync_api import Browser, Page, sync_playwright
-from sqlalchemy import Engine, make_url
+from sqlalchemy import Engine, inspect, make_url, text
 from sqlalchemy.orm import Session
 
 from app.infra.db import make_engine
@@ -153,11 +153,16 @@ def database(services: Services, template_database: str) -> Iterator[str]:
 @pytest.fixture
 def redis_url(services: Services, worker_id: str) -> str:
     """Address of an empty Redis database that no other test worker uses."""
-    number = 1 + int(worker_id.removeprefix("gw")) if worker_id.startswith("gw") else 0
-    url = services.redis_url.rpartition("/")[0] + f"/{number}"
+    url = redis_database(services, worker_id)
     with redis.Redis.from_url(url) as client:
         client.flushdb()
     return url
+
+
+def redis_database(services: Services, worker_id: str, *, shift: int = 0) -> str:
+    """Address of a Redis database that is this test worker's alone, with this shift."""
+    number = 1 + int(worker_id.removeprefix("gw")) if worker_id.startswith("gw") else 0
+    return services.redis_url.rpartition("/")[0] + f"/{shift + number}"
 
 
 @pytest.fixture
@@ -288,3 +293,12 @@ def create_database(services: Services, *, template: str) -> str:
 def drop_database(services: Services, url: str) -> None:
     with _admin(services) as admin:
         admin.execute(f'DROP DATABASE "{make_url(url).database}" WITH (FORCE)')
+
+
+def empty_database(engine: Engine) -> None:
+    """Remove every row, also of the tables that only grow, and go on counting: no number that a
+    process may remember stands for another row."""
+    tables = [name for name in inspect(engine).get_table_names() if name != "alembic_version"]
+    with engine.begin() as connection:
+        connection.execute(text("set local session_replication_role = replica"))
+        connection.execute(text(f"truncate {', '.join(tables)}"))

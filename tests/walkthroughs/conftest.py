@@ -5,19 +5,27 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import redis
+from celery import Celery
 from playwright.sync_api import Page, expect
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.infra.db import make_engine, session_factory
+from app.infra.embedded import Services
+from app.infra.queue import BROKER_SETTINGS
 from app.infra.settings import Settings
+from app.infra.storage import Storage
 from app.infra.supervisor import Supervisor
 from app.infra.workers import process_environment, worker_command
+from tests.conftest import create_database, drop_database, empty_database, redis_database
 from tests.factories import PASSWORD, make_account
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,15 +35,58 @@ LAYERPLAY = Path(sys.executable).with_name("layerplay")
 
 # How fast the site is, benchmarks tell; here a busy machine may take its time.
 expect.set_options(timeout=20_000)
+_IDLE_S = 120.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class Site:
     """A running site. `sessions` looks into its database; `layerplay` runs its command line."""
 
     address: str
+    engine: Engine
     sessions: sessionmaker[Session]
     environment: dict[str, str]
+    _log_read_to: int = 0
+
+    @property
+    def home(self) -> Path:
+        return Path(self.environment["LAYERPLAY_HOME"])
+
+    @property
+    def storage(self) -> Storage:
+        return Storage(self.home / "storage")
+
+    def worker_log(self) -> str:
+        """What the worker has logged since the site was emptied."""
+        return self._worker_log.read_bytes()[self._log_read_to :].decode()
+
+    @property
+    def _worker_log(self) -> Path:
+        return self.home / "logs" / "worker.log"
+
+    def empty(self) -> None:
+        """Have nothing left of the walkthrough before: rows, files, jobs, limits."""
+        with redis.Redis.from_url(self.environment["REDIS_URL"]) as client:
+            _forget_keys(client)
+            self._wait_until_idle()
+            _forget_keys(client)
+        empty_database(self.engine)
+        shutil.rmtree(self.home / "storage", ignore_errors=True)
+        self._log_read_to = self._worker_log.stat().st_size
+
+    def _wait_until_idle(self) -> None:
+        """Wait for the jobs that the worker has begun or taken."""
+        until = time.monotonic() + _IDLE_S
+        with Celery(broker=self.environment["REDIS_URL"]) as celery:
+            celery.conf.update(BROKER_SETTINGS)
+            inspect = celery.control.inspect(timeout=2, limit=1)
+            while True:
+                # It does not hear what was asked before it listened, seconds after its start.
+                answers = (inspect.active(), inspect.reserved())
+                if all(answer and not any(answer.values()) for answer in answers):
+                    return
+                assert time.monotonic() < until, f"the worker is not idle for very long: {answers}"
+                time.sleep(0.1)
 
     def sign_in(self, page: Page, name: str) -> None:
         """Sign the browser in, with the password of every account of the tests."""
@@ -62,22 +113,46 @@ class Site:
         )
 
 
-@pytest.fixture
-def site(tmp_path: Path, database: str, redis_url: str) -> Iterator[Site]:
-    with _run_site(tmp_path, database, redis_url, has_worker=True) as running:
+def _forget_keys(client: "redis.Redis[bytes]") -> None:
+    # But for what says which job goes into which queue: nobody would write it again.
+    keys = [key for key in client.scan_iter() if not key.startswith(b"_kombu.binding.")]
+    if keys:
+        client.delete(*keys)
+
+
+@pytest.fixture(scope="package")
+def running_site(
+    services: Services,
+    template_database: str,
+    worker_id: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Site]:
+    """The site of all walkthroughs of this test worker: web server and worker load for many seconds
+    what they need."""
+    database = create_database(services, template=template_database)
+    home = tmp_path_factory.mktemp("site")
+    with run_site(home, database, redis_database(services, worker_id, shift=8)) as running:
         yield running
+    drop_database(services, database)
 
 
 @pytest.fixture
-def site_without_worker(tmp_path: Path, database: str, redis_url: str) -> Iterator[Site]:
-    """For tests that wait for no job: a worker takes seconds to load torch."""
-    with _run_site(tmp_path, database, redis_url, has_worker=False) as running:
+def site(running_site: Site) -> Site:
+    """The site with nothing in it."""
+    running_site.empty()
+    return running_site
+
+
+@pytest.fixture
+def site_to_break(tmp_path: Path, database: str, redis_url: str) -> Iterator[Site]:
+    """A site of the test's own, whose processes it may kill."""
+    with run_site(tmp_path, database, redis_url) as running:
         yield running
 
 
 @contextmanager
-def _run_site(home: Path, database: str, redis_url: str, *, has_worker: bool) -> Iterator[Site]:
-    name, home = home.name, home / "home"
+def run_site(folder: Path, database: str, redis_url: str) -> Iterator[Site]:
+    name, home = folder.name, folder / "home"
     (home / "run").mkdir(parents=True)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -86,14 +161,13 @@ def _run_site(home: Path, database: str, redis_url: str, *, has_worker: bool) ->
     environment = process_environment(settings, database, redis_url)
     web = [sys.executable, "-m", "uvicorn", "app.web.main:app", "--port", str(port)]
     engine = make_engine(database)
-    address = f"http://127.0.0.1:{port}"
     with Supervisor(home / "logs") as supervisor:
-        if has_worker:
-            supervisor.start("worker", worker_command(home), environment=environment)
+        supervisor.start("worker", worker_command(home), environment=environment)
         supervisor.start("web", web, environment=environment)
         supervisor.wait_until_healthy("127.0.0.1", port)
         yield Site(
-            address=address,
+            address=f"http://127.0.0.1:{port}",
+            engine=engine,
             sessions=session_factory(engine),
             environment=environment,
         )

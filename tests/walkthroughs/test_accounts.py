@@ -4,11 +4,9 @@ them."""
 import re
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
 
-from app.infra.storage import Storage
 from tests.factories import PASSWORD, make_account, make_image, make_study
 from tests.walkthroughs.conftest import Site
 
@@ -17,7 +15,7 @@ DESK = {"width": 1280, "height": 800}
 
 
 def make_boats(site: Site) -> None:
-    storage = Storage(Path(site.environment["LAYERPLAY_HOME"]) / "storage")
+    storage = site.storage
     with site.sessions.begin() as session:
         rosa = make_account(session, "Rosa", role="researcher")
         study = make_study(session, name="Boats and kites", owner=rosa)
@@ -180,10 +178,9 @@ def test_roles_open_the_studio(
 
 def sent_link(site: Site, start: str) -> str:
     """The link of an e-mail, which a worker without a mail server writes to its log."""
-    log = Path(site.environment["LAYERPLAY_HOME"]) / "logs" / "worker.log"
     pattern = re.compile(re.escape(start) + r"[\w-]+")
     deadline = time.monotonic() + 120  # the worker may be starting
-    while not (found := pattern.search(log.read_text())):
+    while not (found := pattern.search(site.worker_log())):
         assert time.monotonic() < deadline, "no such e-mail"
         time.sleep(0.2)
     return site.address + found[0]

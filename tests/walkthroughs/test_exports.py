@@ -7,7 +7,6 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from app.infra.storage import Storage
 from tests.services.conftest import make_game
 from tests.services.played import play_all_kinds
 from tests.walkthroughs.conftest import Site
@@ -17,7 +16,7 @@ def test_a_researcher_takes_the_data_out(
     site: Site, browser_page: Page, shoot: Callable[[Page, str], None]
 ) -> None:
     with site.sessions() as session:
-        game = make_game(session, Storage(Path(site.environment["LAYERPLAY_HOME"]) / "storage"))
+        game = make_game(session, site.storage)
         play_all_kinds(session, game)
         session.commit()
     page = browser_page

@@ -1,11 +1,9 @@
 """A visitor changes the language, and it stays."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from app.infra.storage import Storage
 from tests.factories import make_image, make_study
 from tests.walkthroughs.conftest import Site
 
@@ -13,7 +11,7 @@ from tests.walkthroughs.conftest import Site
 def test_the_language_switch(
     site: Site, browser_page: Page, shoot: Callable[[Page, str], None]
 ) -> None:
-    storage = Storage(Path(site.environment["LAYERPLAY_HOME"]) / "storage")
+    storage = site.storage
     with site.sessions.begin() as session:
         make_image(session, storage, make_study(session, name="Boats and kites"))
     page = browser_page

@@ -7,7 +7,6 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 from sqlalchemy import select
 
-from app.infra.storage import Storage
 from app.models import Account, Concept, Label, Note, Restriction
 from app.services import honesty, rounds
 from tests.factories import make_account, make_image, make_player, make_study
@@ -34,7 +33,7 @@ INCIDENTS = (
 def make_incidents(site: Site) -> None:
     """Ten rounds that wait, the last of them of somebody with an account, and two concepts that
     mean the same."""
-    storage = Storage(Path(site.environment["LAYERPLAY_HOME"]) / "storage")
+    storage = site.storage
     with site.sessions.begin() as session:
         make_account(session, "Mona", role="admin")
         study = make_study(session, name="Boats and kites")

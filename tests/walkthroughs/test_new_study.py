@@ -125,9 +125,14 @@ def n_done(site: Site) -> int:
         return session.scalar(select(func.count()).where(Image.status == "done")) or 0
 
 
-def workers() -> list[psutil.Process]:
-    found = psutil.Process().children(recursive=True)
-    return [process for process in found if "workers.celery_app" in process.cmdline()]
+def workers(site: Site) -> list[psutil.Process]:
+    home = site.environment["LAYERPLAY_HOME"]
+    return [
+        process
+        for process in psutil.Process().children(recursive=True)
+        if "workers.celery_app" in process.cmdline()
+        and process.environ().get("LAYERPLAY_HOME") == home
+    ]
 
 
 def wait_for(is_so: Callable[[], bool], seconds: float = 150) -> None:
@@ -138,7 +143,7 @@ def wait_for(is_so: Callable[[], bool], seconds: float = 150) -> None:
 
 
 def test_a_study_is_made_watched_and_opened_though_its_worker_dies(
-    site: Site,
+    site_to_break: Site,
     chromium: Browser,
     browser_page: Page,
     archive: Path,
@@ -146,7 +151,7 @@ def test_a_study_is_made_watched_and_opened_though_its_worker_dies(
     tmp_path: Path,
     shoot: Shoot,
 ) -> None:
-    page = browser_page
+    page, site = browser_page, site_to_break
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     name_and_network(page, site, toy_network, shoot)
@@ -159,7 +164,7 @@ def test_a_study_is_made_watched_and_opened_though_its_worker_dies(
     expect(page.get_by_role("table", name="At hand now")).to_be_visible()
     wait_for(lambda: n_done(site) >= 3)
     shoot(page, "7-watching")
-    for process in workers():
+    for process in workers(site):
         os.kill(process.pid, signal.SIGKILL)
     before = n_done(site)
     assert before < N_PICTURES

@@ -1,11 +1,9 @@
 """Two people in two browsers play one map together."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
 
-from app.infra.storage import Storage
 from tests.factories import make_image, make_study
 from tests.walkthroughs.conftest import Site
 
@@ -32,7 +30,7 @@ def guess(page: Page, word: str) -> None:
 def test_two_browsers_meet_on_a_word(
     site: Site, chromium: Browser, shoot: Callable[[Page, str], None]
 ) -> None:
-    storage = Storage(Path(site.environment["LAYERPLAY_HOME"]) / "storage")
+    storage = site.storage
     with site.sessions.begin() as session:
         study = make_study(session, name="Boats and kites")
         for _ in range(3):

@@ -1,13 +1,11 @@
 """The pages that players meet: on a phone, in light and dark, and when the connection breaks."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, Request, expect
 from sqlalchemy import func, select
 
-from app.infra.storage import Storage
 from app.models import Round
 from tests.factories import make_account, make_image, make_study
 from tests.walkthroughs.conftest import Site, assert_accessible
@@ -17,13 +15,8 @@ Shoot = Callable[[Page, str], None]
 SLUG = "boats-and-kites"
 
 
-@pytest.fixture
-def site(site_without_worker: Site) -> Site:
-    return site_without_worker
-
-
 def make_boats(site: Site, n: int = 3) -> None:
-    storage = Storage(Path(site.environment["LAYERPLAY_HOME"]) / "storage")
+    storage = site.storage
     with site.sessions.begin() as session:
         study = make_study(session, name="Boats and kites")
         for _ in range(n):

@@ -1,13 +1,11 @@
 """A person practises, simulated players play on, and a researcher sees whose words are whose."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 from playwright.sync_api import Page, expect
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.infra.storage import Storage
 from app.models import Image, Player, StudyClass
 from app.services import labels, players, practice, rounds, studies
 from tests.factories import make_image, make_player, make_study, maps_of, spot_map
@@ -19,7 +17,7 @@ SLUG = "boats-and-kites"
 
 def make_boats(site: Site) -> None:
     """A study of four boats, whose heavy maps are known to show the sail."""
-    storage = Storage(Path(site.environment["LAYERPLAY_HOME"]) / "storage")
+    storage = site.storage
     with site.sessions.begin() as session:
         study = make_study(session, name="Boats and kites")
         for _ in range(4):
