@@ -71,7 +71,7 @@ def test_picture_book(
 
     # Simulated players put the study into words, which the page says are theirs.
     played = site.layerplay(
-        "simulate", "The picture book", "--players", "40", "--rounds", "600", "--threads", "1"
+        "simulate", "The picture book", "--players", "30", "--rounds", "300", "--threads", "1"
     )
     assert played.returncode == 0, played.stderr
     site.enter_studio(page)

@@ -4,7 +4,6 @@ A route that is not in the table fails the test: nobody adds one without saying 
 """
 
 from dataclasses import dataclass
-from typing import Literal
 from uuid import UUID, uuid4
 
 import pytest
@@ -420,25 +419,29 @@ def site(session: Session, storage: Storage) -> Site:
 def ask(session: Session, client: TestClient, site: Site, route: str) -> Response:
     """Ask for a route with what its address needs."""
     method, _, path = route.partition(" ")
-    purpose: Literal["email", "password"] = "email" if "confirm" in path else "password"
-    email = "new@example.org" if purpose == "email" else None
-    token = accounts.make_link(session, site.bystander, purpose=purpose, email=email)
-    owner = site.people["owner"]
-    assert owner is not None
-    concept = Concept(class_id=site.class_id, name=f"sail {uuid4().hex}")
-    session.add(concept)
-    if "shared" in path:
-        address = f"/studio/{site.study.slug}/network"
-        _, token = sharing.create(session, site.study, address=address, days=30)
-    draft = drafts.create(session, name=f"Draft {uuid4().hex}", owner=owner)
+    # What others have used up already is made anew.
+    made: dict[str, object] = {}
+    if "{token}" in path:
+        made["token"] = new_token(session, site, path)
+    if "{concept_id}" in path:
+        concept = Concept(class_id=site.class_id, name=f"sail {uuid4().hex}")
+        session.add(concept)
+        session.flush()
+        made["concept_id"] = concept.id
+    if "{draft_id}" in path:
+        owner = site.people["owner"]
+        assert owner is not None
+        made["draft_id"] = drafts.create(session, name=f"Draft {uuid4().hex}", owner=owner).id
+    if "{map_ids}" in path:
+        made["map_ids"] = maps_of(session, site.image)[0].id
     session.commit()
     address = path.format(
+        **made,
         slug=site.study.slug,
         round_id=site.round_id,
         image_id=site.image.id,
         key="rounds",
         period="week",
-        map_ids=maps_of(session, site.image)[0].id,
         reveal_index=0,
         other_index=1,
         account_id=site.bystander.id,
@@ -449,12 +452,9 @@ def ask(session: Session, client: TestClient, site: Site, route: str) -> Respons
         act="retry",
         act_id=1,
         note_id=1,
-        token=site.study.invite_token if "join" in path else token,
-        draft_id=draft.id,
         export_id=uuid4(),
         number=1,
         class_id=site.class_id,
-        concept_id=concept.id,
         link_id=1,
         file_id=uuid4(),
         preview_id=uuid4(),
@@ -471,6 +471,19 @@ def ask(session: Session, client: TestClient, site: Site, route: str) -> Respons
         data=FORMS.get(route),
         json={**body, "study": site.study.slug} if body and "study" in body else body,
     )
+
+
+def new_token(session: Session, site: Site, path: str) -> str | None:
+    """What the address of a link ends with."""
+    if "join" in path:
+        return site.study.invite_token
+    if "shared" in path:
+        address = f"/studio/{site.study.slug}/network"
+        return sharing.create(session, site.study, address=address, days=30)[1]
+    if "confirm" in path:
+        email = "new@example.org"
+        return accounts.make_link(session, site.bystander, purpose="email", email=email)
+    return accounts.make_link(session, site.bystander, purpose="password")
 
 
 def letter(answer: Response) -> str:
