@@ -4,10 +4,10 @@ For an installation on several machines: whatever one of them has stored, all of
 """
 
 import os
-import shutil
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import IO, Any
@@ -53,13 +53,11 @@ class BucketStorage(Storage):
         return copy
 
     def _fetch(self, key: str, copy: Path) -> None:
-        try:
-            source = self.open(key)
-        except FileNotFoundError:
-            return
-        with closing(source), beside(copy) as file:
-            with self._errors():
-                shutil.copyfileobj(source, file)
+        with beside(copy) as file:
+            try:
+                self._download(key, file)
+            except FileNotFoundError:
+                return
             file.flush()
             os.fsync(file.fileno())
             Path(file.name).replace(copy)
@@ -105,10 +103,18 @@ class BucketStorage(Storage):
         self._place(key).unlink(missing_ok=True)
 
     def open(self, key: str) -> IO[bytes]:
+        # Whole before anybody reads of it: what breaks off on the way is fetched again here.
+        with ExitStack() as failing:
+            file = failing.enter_context(tempfile.TemporaryFile())
+            self._download(key, file)
+            file.seek(0)
+            failing.pop_all()
+        return file
+
+    def _download(self, key: str, file: IO[bytes]) -> None:
+        name = self._name(key)
         with self._errors():
-            found = self._client.get_object(Bucket=self._bucket, Key=self._name(key))
-        body: IO[bytes] = found["Body"]
-        return body
+            self._client.download_fileobj(self._bucket, name, file, Config=_one_by_one())
 
     def exists(self, key: str) -> bool:
         try:
@@ -172,6 +178,13 @@ class BucketStorage(Storage):
             raise OSError(f"The bucket {self._bucket} refuses: {error}") from error
         except BotoCoreError as error:
             raise OSError(f"The bucket {self._bucket} does not answer: {error}") from error
+
+
+def _one_by_one() -> Any:
+    """Most files are small: a pool of threads for each would take longer than the file."""
+    from boto3.s3.transfer import TransferConfig
+
+    return TransferConfig(use_threads=False)
 
 
 def _client() -> Any:
