@@ -76,6 +76,7 @@ def test_from_guest_to_account(
 
     # Somebody else plays on the same device, then Ada signs in again: it was her, it turns out.
     page.get_by_role("button", name="Sign out", exact=True).first.click()
+    expect(page.get_by_role("link", name="Sign in").first).to_be_visible()
     page.goto(f"{site.address}/play/boats-and-kites")
     guess(page, "mast")
     page.goto(f"{site.address}/sign-in")

@@ -113,6 +113,7 @@ def test_moderating(site: Site, browser_page: Page, shoot: Callable[[Page, str],
         page.goto(f"{site.address}/studio/boats-and-kites/exports")
         page.get_by_role("radio", name=name).check()
         page.get_by_role("button", name="Write the export").click()
+        expect(page.get_by_text("Asked for.")).to_be_visible()
     downloads = page.get_by_role("link", name="Download boats-and-kites")
     expect(downloads).to_have_count(len(formats), timeout=120_000)  # the worker may be starting
     for link in downloads.all():
