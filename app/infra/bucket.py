@@ -24,10 +24,11 @@ class BucketStorage(Storage):
     """As `Storage`, its files in a bucket. `root` is a folder of this machine for copies of what
     has been read: as a file never changes once a row names it, a copy is as good.
 
-    url: `s3://bucket` or `s3://bucket/prefix`. ValueError for anything else. Where the service is
-    and who asks comes from the environment as for all AWS tools: `AWS_ENDPOINT_URL_S3`,
-    `AWS_REGION`, `AWS_ACCESS_KEY_ID` and so on. max_bytes: the copies that were read longest ago
-    are removed when they are more, but for those that somebody may be reading.
+    url: `s3://bucket` or `s3://bucket/prefix`. Where the service is and who asks comes from the
+    environment as for all AWS tools: `AWS_ENDPOINT_URL_S3`, `AWS_REGION`, `AWS_ACCESS_KEY_ID` and
+    so on. max_bytes: the copies that were read longest ago are removed when they are more, but for
+    those that somebody may be reading. ValueError for an address that is none, and where boto3,
+    which only this needs, is not installed.
 
     Whatever goes wrong there is an OSError that says so.
     """
@@ -192,7 +193,7 @@ def _client() -> Any:
         import boto3
         from botocore.config import Config
     except ImportError as error:
-        raise RuntimeError(
+        raise ValueError(
             "Files in a bucket need boto3. Install it with: pip install boto3"
         ) from error
     retries = {"mode": "standard", "total_max_attempts": 4}

@@ -131,7 +131,7 @@ class Storage:
 
 def open_storage(url: str | None, folder: Path, *, cache_bytes: int) -> Storage:
     """The storage of an installation: the folder, or the bucket at `url` with copies in the folder.
-    ValueError for an address that is none; RuntimeError when a bucket's library is missing."""
+    ValueError for an address that is none, or when the bucket's library is missing."""
     if not url:
         return Storage(folder)
     from app.infra.bucket import BucketStorage

@@ -1,6 +1,7 @@
 """Files by key: in a folder, or in a bucket with copies of what was read."""
 
 import os
+import sys
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -213,6 +214,13 @@ class TestBucket:
     def test_an_address_that_is_none_is_refused(self, url: str, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="s3://bucket/prefix"):
             self.open(url, tmp_path)
+
+    def test_without_its_library_it_says_what_to_install(
+        self, bucket_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "boto3", None)
+        with pytest.raises(ValueError, match="pip install boto3"):
+            self.open(bucket_url, tmp_path)
 
     def test_the_settings_name_it(self, bucket_url: str, tmp_path: Path) -> None:
         settings = Settings(home=tmp_path, storage_url=bucket_url)
