@@ -35,7 +35,7 @@ LAYERPLAY = Path(sys.executable).with_name("layerplay")
 
 # How fast the site is, benchmarks tell; here a busy machine may take its time.
 expect.set_options(timeout=20_000)
-_IDLE_S = 120.0
+_IDLE_S = 240.0
 
 
 @dataclass
