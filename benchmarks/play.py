@@ -29,7 +29,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.infra.db import make_engine, session_factory
-from app.infra.embedded import Embedded
+from app.infra.embedded import Embedded, free_port
 from app.infra.schema import migrate
 from app.infra.settings import Settings
 from app.infra.storage import Storage
@@ -96,13 +96,6 @@ def fill(session: Session, storage: Storage, n_pictures: int) -> None:
     spots = [(60.0, spot_map(x=0.4)), (30.0, spot_map(x=0.7)), (10.0, spot_map(y=0.8))]
     for _ in range(n_pictures):
         make_image(session, storage, study, maps={"layer4": spots})
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_until_up(port: int) -> None:

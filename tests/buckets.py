@@ -1,6 +1,5 @@
 """A server that speaks S3, for files in a bucket."""
 
-import socket
 import subprocess
 import sys
 import time
@@ -8,49 +7,46 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import boto3
+from botocore.exceptions import EndpointConnectionError
+
+from app.infra.embedded import free_port
 
 BUCKET = "layerplay"
-ENVIRONMENT = {
-    "AWS_ACCESS_KEY_ID": "test",
-    "AWS_SECRET_ACCESS_KEY": "test",
-    "AWS_REGION": "eu-central-1",
-}
+REGION = "eu-central-1"
+KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
 _START_S = 60.0
 
 
 @contextmanager
-def bucket_server() -> Iterator[str]:
-    """Its address. There is one empty bucket."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+def bucket_server() -> Iterator[dict[str, str]]:
+    """The environment in which its bucket, an empty one, is found."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
-            _wait_for(port)
-            url = f"http://127.0.0.1:{port}"
-            client = boto3.client(
-                "s3",
-                endpoint_url=url,
-                region_name=ENVIRONMENT["AWS_REGION"],
-                aws_access_key_id=ENVIRONMENT["AWS_ACCESS_KEY_ID"],
-                aws_secret_access_key=ENVIRONMENT["AWS_SECRET_ACCESS_KEY"],
-            )
-            client.create_bucket(
-                Bucket=BUCKET,
-                CreateBucketConfiguration={"LocationConstraint": ENVIRONMENT["AWS_REGION"]},
-            )
-            yield url
+            _make_bucket(url)
+            yield {**KEYS, "AWS_ENDPOINT_URL_S3": url}
         finally:
             server.kill()
 
 
-def _wait_for(port: int) -> None:
+def _make_bucket(url: str) -> None:
+    """As soon as the server answers."""
+    client = boto3.client(
+        "s3",
+        endpoint_url=url,
+        region_name=REGION,
+        aws_access_key_id=KEYS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"],
+    )
     until = time.monotonic() + _START_S
     while True:
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
+            client.create_bucket(
+                Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
+            )
+        except EndpointConnectionError:
             if time.monotonic() > until:
                 raise
             time.sleep(0.05)

@@ -25,6 +25,7 @@ from app.infra.db import make_engine
 from app.infra.embedded import Embedded, Services
 from app.infra.schema import migrate
 from app.infra.settings import Settings
+from tests.buckets import BUCKET, bucket_server
 from tests.drawings import SCENES
 
 _HOME_VARIABLE = "LAYERPLAY_TEST_HOME"
@@ -163,6 +164,21 @@ def redis_database(services: Services, worker_id: str, *, shift: int = 0) -> str
     """Address of a Redis database that is this test worker's alone, with this shift."""
     number = 1 + int(worker_id.removeprefix("gw")) if worker_id.startswith("gw") else 0
     return services.redis_url.rpartition("/")[0] + f"/{shift + number}"
+
+
+@pytest.fixture(scope="session")
+def bucket_environment() -> Iterator[dict[str, str]]:
+    """What a process has to know of a server that speaks S3."""
+    with bucket_server() as environment:
+        yield environment
+
+
+@pytest.fixture
+def bucket_url(bucket_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """A place in a bucket that no other test has, and the environment to reach it."""
+    for name, value in bucket_environment.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{BUCKET}/{uuid4()}"
 
 
 @pytest.fixture

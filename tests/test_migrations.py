@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 
 from app.infra.db import make_engine
 from app.infra.storage import Storage
-from app.models import Base, ClusterMap, StudyClass
-from app.services import players, rounds
-from tests.factories import make_player
+from app.models import Base, ClusterMap, StudyClass, StudyDraft
+from app.services import drafts, players, rounds
+from tests.factories import make_account, make_player
 from tests.services.conftest import make_game
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -81,3 +81,23 @@ def test_rounds_of_simulated_players_are_counted_apart_from_then_on(
     engine.dispose()
     assert counts == [(1, 1), (0, 0), (1, 0)]
     assert waiting == [(True, True), (False, False)]
+
+
+def test_previews_from_before_they_had_pictures_of_their_own_are_made_anew(
+    alembic: Config, database: str
+) -> None:
+    """Since 0025 a preview is found by its id. What was said of a network's problem stays."""
+    engine = make_engine(database)
+    with Session(engine) as session, session.begin():
+        owner = make_account(session, role="researcher")
+        for name, preview in (
+            ("before", {"number": "0123", "layers": []}),
+            ("problem", {"problem": "It is too large."}),
+        ):
+            drafts.create(session, name=name, owner=owner).preview = preview
+    command.downgrade(alembic, "0024")
+    command.upgrade(alembic, "head")
+    with Session(engine) as session:
+        found = dict(session.execute(select(StudyDraft.name, StudyDraft.preview)).all())
+    engine.dispose()
+    assert found == {"before": None, "problem": {"problem": "It is too large."}}

@@ -25,10 +25,10 @@ class BucketStorage(Storage):
     has been read: as a file never changes once a row names it, a copy is as good.
 
     url: `s3://bucket` or `s3://bucket/prefix`. Where the service is and who asks comes from the
-    environment as for all AWS tools: `AWS_ENDPOINT_URL_S3`, `AWS_REGION`, `AWS_ACCESS_KEY_ID` and
-    so on. max_bytes: the copies that were read longest ago are removed when they are more, but for
-    those that somebody may be reading. ValueError for an address that is none, and where boto3,
-    which only this needs, is not installed.
+    environment as for all that is built on boto3: `AWS_ENDPOINT_URL_S3`, `AWS_DEFAULT_REGION`,
+    `AWS_ACCESS_KEY_ID` and so on. max_bytes: the copies that were read longest ago are removed when
+    they are more, but for those that somebody may be reading. ValueError for an address that is
+    none, and where boto3, which only this needs, is not installed.
 
     Whatever goes wrong there is an OSError that says so.
     """
@@ -93,6 +93,10 @@ class BucketStorage(Storage):
     @property
     def place(self) -> str:
         return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
+
+    @property
+    def places(self) -> dict[str, str]:
+        return {"Bucket": self.place, "Copies": str(self.root)}
 
     def check(self) -> None:
         with self._errors():

@@ -315,7 +315,7 @@ class _Redis:
     def start(self) -> subprocess.Popen[bytes]:
         self.data.mkdir(mode=0o700, exist_ok=True)
         self.pid_file.unlink(missing_ok=True)
-        port, password = _free_port(), secrets.token_hex(24)
+        port, password = free_port(), secrets.token_hex(24)
         # Paths in it are relative: Redis would take a blank in a path for the end of a word.
         _write_private(
             self.data / "redis.conf",
@@ -581,7 +581,8 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine on which nobody listens at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -102,12 +102,7 @@ def storage(files: Storage) -> Part:
     problem = None
     if free < _MIN_FREE_BYTES:
         problem = "The disk is nearly full: pictures that come in now may not be stored."
-    free_gb = f"{free / 1e9:.1f} GB"
-    if files.place == str(folder):
-        figures = {"Free": free_gb, "Folder": files.place}
-    else:
-        figures = {"Bucket": files.place, "Copies": str(folder), "Free for copies": free_gb}
-    return Part("Storage", figures, problem)
+    return Part("Storage", {**files.places, "Free": f"{free / 1e9:.1f} GB"}, problem)
 
 
 def all_parts(engine: Engine, redis_url: str, files: Storage) -> list[Part]:

@@ -10,7 +10,7 @@ from typing import Final, Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.infra.storage import Storage, open_storage
+from app.infra.storage import Storage
 
 _SECRETS: Final = {"secret_key", "metrics_token"}
 _MASK: Final = "••••"
@@ -139,9 +139,14 @@ class Settings(BaseSettings):
         return self.storage_dir or self.home / "storage"
 
     def open_storage(self) -> Storage:
-        """Where this installation's files are."""
-        cache_bytes = self.storage_cache_gb * 1_000_000_000
-        return open_storage(self.storage_url, self.storage_path, cache_bytes=cache_bytes)
+        """This installation's files: in the folder, or in the bucket with copies in the folder.
+        ValueError for an address that is none, or when the bucket's library is missing."""
+        if not self.storage_url:
+            return Storage(self.storage_path)
+        from app.infra.bucket import BucketStorage
+
+        max_bytes = self.storage_cache_gb * 1_000_000_000
+        return BucketStorage(self.storage_url, self.storage_path, max_bytes=max_bytes)
 
     @property
     def secret_file(self) -> Path | None:

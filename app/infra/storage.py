@@ -58,6 +58,11 @@ class Storage:
         """Where an admin finds the files: the folder in which a key is a path."""
         return str(self.root)
 
+    @property
+    def places(self) -> dict[str, str]:
+        """Where files lie, each place with its name, for those who look after the installation."""
+        return {"Folder": self.place}
+
     def check(self) -> None:
         """OSError when files cannot be reached now."""
 
@@ -127,13 +132,3 @@ class Storage:
     def delete_folder(self, folder: str) -> None:
         """Remove every file whose key begins with `folder/`."""
         shutil.rmtree(self._place(folder), ignore_errors=True)
-
-
-def open_storage(url: str | None, folder: Path, *, cache_bytes: int) -> Storage:
-    """The storage of an installation: the folder, or the bucket at `url` with copies in the folder.
-    ValueError for an address that is none, or when the bucket's library is missing."""
-    if not url:
-        return Storage(folder)
-    from app.infra.bucket import BucketStorage
-
-    return BucketStorage(url, folder, max_bytes=cache_bytes)

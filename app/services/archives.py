@@ -49,6 +49,7 @@ def open_zip(path: Path, *, max_entries: int, max_bytes: int) -> ZipFile:
             f"It holds {n_entries:,} files, more than the {max_entries:,} that we take at once."
         )
     try:
+        # NotImplementedError is what it raises for a zip of a kind that it cannot read.
         archive = ZipFile(path)
     except (BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise ArchiveError(f"The zip is damaged or cut short ({error}).") from error

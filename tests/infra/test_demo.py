@@ -23,6 +23,7 @@ import psutil
 import pytest
 
 from app import cli, demo
+from app.infra.embedded import free_port
 from app.infra.settings import Settings, get_settings
 from app.installation import Installation, open_installation
 from app.picturebook.datasets import TIED_TO_WATER, demo_recipes
@@ -45,9 +46,7 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: object):

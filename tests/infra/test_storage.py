@@ -3,40 +3,22 @@
 import os
 import sys
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import IO
-from uuid import uuid4
 
 import pytest
 
 from app.infra import bucket, health
+from app.infra.bucket import BucketStorage
 from app.infra.settings import Settings
-from app.infra.storage import Storage, open_storage
-from tests.buckets import BUCKET, ENVIRONMENT, bucket_server
-
-LIMIT = 1_000_000
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with bucket_server() as url:
-        yield url
-
-
-@pytest.fixture
-def bucket_url(server: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A place in a bucket that no other test has."""
-    for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL_S3": server}.items():
-        monkeypatch.setenv(name, value)
-    return f"s3://{BUCKET}/{uuid4()}"
+from app.infra.storage import Storage
 
 
 @pytest.fixture(params=["folder", "bucket"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     url = request.getfixturevalue("bucket_url") if request.param == "bucket" else None
-    return open_storage(url, tmp_path / "storage", cache_bytes=LIMIT)
+    return Settings(home=tmp_path, storage_url=url).open_storage()
 
 
 class BrokenOffError(Exception):
@@ -132,8 +114,16 @@ class TestStorage:
 
 
 class TestBucket:
-    def open(self, url: str, folder: Path, *, cache_bytes: int = LIMIT) -> Storage:
-        return open_storage(url, folder, cache_bytes=cache_bytes)
+    def open(self, url: str, folder: Path, *, max_bytes: int = 1_000_000) -> BucketStorage:
+        return BucketStorage(url, folder, max_bytes=max_bytes)
+
+    def test_the_environment_says_where_it_is(
+        self, bucket_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-3")
+        client = self.open(bucket_url, tmp_path)._client
+        assert client.meta.region_name == "eu-west-3"
+        assert client.meta.endpoint_url == os.environ["AWS_ENDPOINT_URL_S3"]
 
     def test_what_one_machine_stores_another_reads(self, bucket_url: str, tmp_path: Path) -> None:
         one, other = (self.open(bucket_url, tmp_path / name) for name in ("one", "other"))
@@ -170,7 +160,7 @@ class TestBucket:
     def test_copies_read_longest_ago_make_room_but_for_those_in_use(
         self, bucket_url: str, tmp_path: Path
     ) -> None:
-        storage = self.open(bucket_url, tmp_path, cache_bytes=3000)
+        storage = self.open(bucket_url, tmp_path, max_bytes=3000)
         keys = [f"maps/{number}" for number in range(5)]
         for key in keys:
             storage.put(key, bytes(1000))
@@ -185,7 +175,7 @@ class TestBucket:
     def test_of_copies_in_use_none_goes_however_many_there_are(
         self, bucket_url: str, tmp_path: Path
     ) -> None:
-        storage = self.open(bucket_url, tmp_path, cache_bytes=1000)
+        storage = self.open(bucket_url, tmp_path, max_bytes=1000)
         for number in range(4):
             storage.put(f"maps/{number}", bytes(1000))
             storage.get(f"maps/{number}")

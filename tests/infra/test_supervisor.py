@@ -15,6 +15,7 @@ import psutil
 import pytest
 from celery import Celery
 
+from app.infra.embedded import free_port
 from app.infra.settings import Settings
 from app.infra.supervisor import (
     QUEUES,
@@ -99,12 +100,6 @@ def none_is_left(processes: list[psutil.Process]) -> bool:
         return False
 
     return not any(map(lives, processes))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_it_waits_until_the_web_server_answers(tmp_path: Path) -> None:

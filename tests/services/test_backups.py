@@ -12,17 +12,17 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from app import rules
+from app.infra.bucket import BucketStorage
 from app.infra.db import make_engine, session_factory
 from app.infra.dump import DumpError, dump
 from app.infra.embedded import Services
 from app.infra.errors import ConflictError, InvalidInputError
 from app.infra.schema import schema_revision
-from app.infra.storage import Storage, open_storage
+from app.infra.storage import Storage
 from app.models import Label, PointsEntry, Round
 from app.picturebook.scenes import Recipe
 from app.services import backups
 from app.services.simulation import Simulation
-from tests.buckets import BUCKET, ENVIRONMENT, bucket_server
 from tests.conftest import create_database, drop_database
 from tests.scene_study import add_scene, make_scene_study
 
@@ -180,21 +180,16 @@ def test_a_backup_moves_the_files_into_a_bucket_and_out_of_it(
     elsewhere: str,
     other_engine: Engine,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    bucket_url: str,
 ) -> None:
     path = back_up(tmp_path / "backup", factory, database, storage)
-    with bucket_server() as url:
-        for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL_S3": url}.items():
-            monkeypatch.setenv(name, value)
-        there = open_storage(f"s3://{BUCKET}/game", tmp_path / "copies", cache_bytes=1_000_000)
-        backups.restore(
-            backups.verify(path), database_url=elsewhere, storage=there, secret_file=None
-        )
-        with Session(other_engine) as session:
-            assert backups.missing_files(session, there) == []
-        other_factory = session_factory(other_engine)
-        assert list(play(other_factory, there, 3)), "the game goes on from the bucket"
-        again = back_up(tmp_path / "again", other_factory, elsewhere, there)
+    there = BucketStorage(bucket_url, tmp_path / "copies", max_bytes=1_000_000)
+    backups.restore(backups.verify(path), database_url=elsewhere, storage=there, secret_file=None)
+    with Session(other_engine) as session:
+        assert backups.missing_files(session, there) == []
+    other_factory = session_factory(other_engine)
+    assert list(play(other_factory, there, 3)), "the game goes on from the bucket"
+    again = back_up(tmp_path / "again", other_factory, elsewhere, there)
     with zipfile.ZipFile(path) as before, zipfile.ZipFile(again) as after:
         files = [name for name in before.namelist() if name.startswith("storage/")]
         assert files

@@ -6,6 +6,7 @@ from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
 from threading import Barrier, Lock
+from typing import TypeVar
 from uuid import UUID
 
 import pytest
@@ -48,6 +49,9 @@ def sessions(database: str, tmp_path: Path) -> Iterator[sessionmaker[Session]]:
     engine.dispose()
 
 
+T = TypeVar("T")
+
+
 def at_once(sessions: sessionmaker[Session], act: Callable[[Session], object]) -> list[object]:
     """What `act` returns in several transactions that start at the same moment."""
     barrier = Barrier(N_AT_ONCE)
@@ -59,6 +63,17 @@ def at_once(sessions: sessionmaker[Session], act: Callable[[Session], object]) -
 
     with ThreadPoolExecutor(N_AT_ONCE) as pool:
         return list(pool.map(run, range(N_AT_ONCE)))
+
+
+def in_turns(*values: T) -> Callable[[], T]:
+    """One after the other for whoever asks, from whichever thread."""
+    turns, lock = cycle(values), Lock()
+
+    def take() -> T:
+        with lock:
+            return next(turns)
+
+    return take
 
 
 def only_player(session: Session) -> Player:
@@ -241,12 +256,10 @@ class TestAccounts:
             guest_id = only_player(session).id
             round_id = deal(session)
             account_id = make_account(session, "Ada").id
-        ways = cycle(["sign in", "guess"])
-        lock = Lock()
+        next_way = in_turns("sign in", "guess")
 
         def act(session: Session) -> object:
-            with lock:
-                way = next(ways)
+            way = next_way()
             guest = session.get_one(Player, guest_id)
             account = session.get_one(Account, account_id)
             if way == "sign in":
@@ -288,12 +301,10 @@ class TestAccounts:
                 session, round_id=round_id, player=guest, class_id=class_id, labels=["fur"]
             )
             account_id = make_account(session, "Ada").id
-        ways = cycle(["sign in", "deal"])
-        lock = Lock()
+        next_way = in_turns("sign in", "deal")
 
         def act(session: Session) -> object:
-            with lock:
-                way = next(ways)
+            way = next_way()
             guest = session.get_one(Player, guest_id)
             if way == "deal":
                 study = session.scalars(select(Study)).one()
@@ -310,14 +321,11 @@ class TestAccounts:
         self, sessions: sessionmaker[Session]
     ) -> None:
         with sessions.begin() as session:
-            ids = iter([make_account(session, role="admin").id for _ in range(N_AT_ONCE)])
-        lock = Lock()
+            next_id = in_turns(*[make_account(session, role="admin").id for _ in range(N_AT_ONCE)])
 
         def step_down(session: Session) -> object:
-            with lock:
-                account_id = next(ids)
             try:
-                accounts.change_role(session, session.get_one(Account, account_id), "player")
+                accounts.change_role(session, session.get_one(Account, next_id()), "player")
             except ConflictError:
                 return "refused"
             return "stepped down"
@@ -373,11 +381,10 @@ def test_two_who_look_at_once_meet_and_two_who_answer_at_once_are_both_paid_once
         players.create_guest(session)
         ids = session.scalars(select(Player.id).order_by(Player.id)).all()
         cat = studies.get(session, "cats-and-dogs").classes[0].id
-    turn, lock = cycle(ids), Lock()
+    next_id = in_turns(*ids)
 
     def next_player(session: Session) -> Player:
-        with lock:
-            return session.get_one(Player, next(turn))
+        return session.get_one(Player, next_id())
 
     def seek(session: Session) -> None:
         study = session.scalars(select(Study)).one()

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -19,7 +18,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.infra.db import make_engine, session_factory
-from app.infra.embedded import Services
+from app.infra.embedded import Services, free_port
 from app.infra.queue import BROKER_SETTINGS
 from app.infra.settings import Settings
 from app.infra.storage import Storage
@@ -154,9 +153,7 @@ def site_to_break(tmp_path: Path, database: str, redis_url: str) -> Iterator[Sit
 def run_site(folder: Path, database: str, redis_url: str) -> Iterator[Site]:
     name, home = folder.name, folder / "home"
     (home / "run").mkdir(parents=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     settings = Settings(home=home, database_url=database, redis_url=redis_url, port=port)
     environment = process_environment(settings, database, redis_url)
     web = [sys.executable, "-m", "uvicorn", "app.web.main:app", "--port", str(port)]
