@@ -188,15 +188,41 @@ def assert_accessible(page: Page) -> None:
     assert broken == {}, f"{page.url}: {broken}"
 
 
+def assert_nothing_spills(page: Page) -> None:
+    """No words stand outside the label or the button that they belong to, over something else."""
+    spilling = page.evaluate(
+        """() => [...document.querySelectorAll('label, button')]
+            .filter(box => box.checkVisibility() && box.clientHeight
+                && getComputedStyle(box).overflow === 'visible'
+                && !box.closest('.visually-hidden'))
+            .filter(box => {
+                const outer = box.getBoundingClientRect();
+                const texts = document.createTreeWalker(box, NodeFilter.SHOW_TEXT);
+                const words = document.createRange();
+                while (texts.nextNode()) {
+                    if (texts.currentNode.parentElement.closest('.visually-hidden')) continue;
+                    words.selectNodeContents(texts.currentNode);
+                    const inner = words.getBoundingClientRect();
+                    if (inner.height > outer.height + 8 || inner.width > outer.width + 8)
+                        return true;
+                }
+                return false;
+            })
+            .map(box => box.outerHTML)"""
+    )
+    assert spilling == [], f"{page.url}: {spilling}"
+
+
 @pytest.fixture
 def shoot(request: pytest.FixtureRequest) -> Callable[[Page, str], None]:
-    """Check a page with axe-core, and take a screenshot of all of it, kept under the test's name
-    for people to look at."""
+    """Check a page with axe-core and for spilt words, and take a screenshot of all of it, kept by
+    the test's name for people to look at."""
     folder = ARTIFACTS / request.node.name
 
     def shoot(page: Page, name: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         assert_accessible(page)
+        assert_nothing_spills(page)
         # Pictures further down would load only when somebody scrolls there.
         page.evaluate(
             """() => Promise.all([...document.images].map(image => {
