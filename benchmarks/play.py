@@ -3,12 +3,15 @@
 Players over HTTP, each with a connection and a guest's cookie: the next round by HTMX, then a guess
 with two words, at once and without thinking. Two web processes with all there is: sessions, the
 check of foreign posts, ledger, boards, badges, partials. "Whole" rounds also fetch what a browser
-does: the lit picture, both answers' pictures and the round ahead. After each load the database is
-checked: nothing lost, doubled, over the number wanted, or counted otherwise than its rows say.
+does: the lit picture, both answers' pictures and the round ahead. With `--think 4` players look and
+type for four seconds on average before they answer; people take longer. After each load the
+database is checked: nothing lost, doubled, over the number wanted, or counted otherwise than its
+rows say.
 """
 
 import argparse
 import http.client
+import random
 import re
 import socket
 import statistics
@@ -58,6 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20, help="of each load")
     parser.add_argument("--players", type=int, nargs="+", default=[1, 16, 64])
+    parser.add_argument("--think", type=float, default=0.0, help="seconds, mean of each round")
     parser.add_argument("--pictures", type=int, default=200, help="of the study, three maps each")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, Embedded(Path(folder) / "engines") as services:
@@ -83,7 +87,7 @@ def main() -> None:
         )
         try:
             wait_until_up(port)
-            report(port, web.pid, factory, arguments.players, arguments.seconds)
+            report(port, web.pid, factory, arguments)
         finally:
             web.terminate()
             web.wait()
@@ -109,16 +113,16 @@ def wait_until_up(port: int) -> None:
 
 
 def report(
-    port: int, web: int, factory: sessionmaker[Session], loads: list[int], seconds: float
+    port: int, web: int, factory: sessionmaker[Session], arguments: argparse.Namespace
 ) -> None:
-    play(port, 4, 2.0, whole=True)  # warms up
+    play(port, 4, 2.0, whole=True, think_s=0.0)  # warms up
     print(f"{'':24}{'pairs/s':>9}{'deal ms':>15}{'guess ms':>15}{'CPU ms a round':>22}")
     print(f"{'':24}{'':>9}{'median, p95':>15}{'median, p95':>15}{'server, PostgreSQL':>22}")
     for whole in (False, True):
-        for n_players in loads:
+        for n_players in arguments.players:
             before = cpu_s(web), cpu_s(keeper(factory)), n_answered(factory)
             started = time.perf_counter()
-            found = play(port, n_players, seconds, whole=whole)
+            found = play(port, n_players, arguments.seconds, whole=whole, think_s=arguments.think)
             taken = time.perf_counter() - started
             server, database = cpu_s(web) - before[0], cpu_s(keeper(factory)) - before[1]
             name = f"{n_players} player{'s' * (n_players > 1)}, {'whole' if whole else 'pairs'}"
@@ -136,17 +140,20 @@ def cell(times: list[float]) -> str:
     return f"{statistics.median(times):.0f}, {p95:.0f}"
 
 
-def play(port: int, n_players: int, seconds: float, *, whole: bool) -> Found:
-    """So many players at once for so long; each finishes the round it is in."""
+def play(port: int, n_players: int, seconds: float, *, whole: bool, think_s: float) -> Found:
+    """So many players at once for so long; each finishes the round it is in. think_s: how long one
+    looks and types, on average; evenly between half of that and half more."""
     found, lock = Found(), Lock()
     until = time.perf_counter() + seconds
 
-    def one(_: int) -> None:
+    def one(player: int) -> None:
+        rng = random.Random(player)
+        time.sleep(think_s * rng.random())  # they do not come at the same moment
         for client in iter(lambda: Client(port), None):
             for number in range(ROUNDS_PER_GUEST):
                 if time.perf_counter() > until:
                     return
-                times = client.round(number, whole=whole)
+                times = client.round(number, whole=whole, think_s=think_s * rng.uniform(0.5, 1.5))
                 with lock:
                     found.n_rounds += 1
                     for name, ms in times.items():
@@ -187,7 +194,7 @@ class Client:
             self.cookies.load(cookie)
         return content.decode(errors="replace")
 
-    def round(self, number: int, *, whole: bool) -> dict[str, float]:
+    def round(self, number: int, *, whole: bool, think_s: float) -> dict[str, float]:
         """Play one; milliseconds of the deal and of the guess."""
         started = time.perf_counter()
         page = self.ask("GET", f"/play/{SLUG}")
@@ -199,6 +206,7 @@ class Client:
             self.ask("GET", f"{at}/picture?step=0")
         choice = CHOICE.findall(page)[number % 2]
         words = [("label", "white sail"), ("label", f"hull {number}")]
+        time.sleep(think_s)
         asked = time.perf_counter()
         self.ask("POST", f"{at}/guess", [("class_id", choice), *words])
         answered = time.perf_counter()

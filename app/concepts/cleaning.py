@@ -7,6 +7,7 @@ what the network looks at. Nothing here corrects spelling, translates, or judges
 
 import re
 import unicodedata
+from functools import lru_cache
 
 MAX_LABEL_CHARACTERS = 60
 """Longest label that is accepted, counted on the tidied label: see `tidy_label`."""
@@ -42,6 +43,7 @@ _WORD_START, _WORD_END = r"(?<![^\W_])", r"(?![^\W_])"
 _GAP = r"[\s_-]*"
 
 
+@lru_cache(maxsize=8192)  # the same words are typed and asked about again and again
 def tidy_label(raw: str) -> str | None:
     """Bring a typed label into one form, as far as that is possible without its class.
 

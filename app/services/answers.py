@@ -7,7 +7,7 @@ Whoever does neither leaves it open.
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
 from app import rules
@@ -31,10 +31,17 @@ def count_answers(
 ) -> dict[UUID, Answers]:
     """By cluster map, what players of one kind say in rounds that count; maps of which nobody says
     anything are not in it. wanted: a condition on rounds, cluster maps and images."""
+    rows = session.execute(counting_answers(wanted), {"simulated": simulated})
+    return {map_id: Answers(n_nothing, n_named) for map_id, n_nothing, n_named in rows}
+
+
+def counting_answers(wanted: ColumnElement[bool]) -> Select[UUID, int, int]:
+    """The query of `count_answers`, with the parameter `simulated`, for whoever asks it so often
+    that building it each time would cost more than asking."""
     # A taboo word earns nothing, but it names something all the same.
     names = or_(Label.remark.is_(None), Label.remark == "taboo") & Label.hidden_at.is_(None)
     named = select(Label.id).where(Label.round_id == Round.id, names).exists()
-    rows = session.execute(
+    return (
         select(
             Round.cluster_map_id,
             func.count().filter(Round.nothing_nameable),
@@ -44,10 +51,9 @@ def count_answers(
         .join(Round.cluster_map)
         .join(ClusterMap.image)
         .where(wanted, Round.status != "open", Round.counts)
-        .where(Player.is_simulated.is_(simulated), or_(Round.nothing_nameable, named))
+        .where(Player.is_simulated == bindparam("simulated"), or_(Round.nothing_nameable, named))
         .group_by(Round.cluster_map_id)
     )
-    return {map_id: Answers(n_nothing, n_named) for map_id, n_nothing, n_named in rows}
 
 
 def unnameable_maps(session: Session, *, class_id: int, simulated: bool) -> list[UUID]:

@@ -94,12 +94,7 @@ _ORDER = (BoardTotal.points.desc(), BoardTotal.reached_at, BoardTotal.player_id)
 """Who had so many points first stands before those who reached them later."""
 
 
-def points_of(session: Session, player_id: UUID, *, simulated: bool) -> int:
-    """All the points of a player."""
-    return session.scalar(_POINTS_OF, {"player_id": player_id, "simulated": simulated}) or 0
-
-
-_POINTS_OF = (
+POINTS_OF = (
     select(BoardTotal.points)
     .join(Board, Board.id == BoardTotal.board_id)
     .where(
@@ -109,6 +104,7 @@ _POINTS_OF = (
         BoardTotal.player_id == bindparam("player_id"),
     )
 )
+"""The query for all the points of a player, with the parameters `player_id` and `simulated`."""
 
 
 def _find(session: Session, period: Period, scope: UUID, *, simulated: bool) -> int | None:

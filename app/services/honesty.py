@@ -99,24 +99,25 @@ def taboo_words(session: Session, *, player_id: UUID, map_id: UUID) -> list[str]
     none in any other."""
     if not rules.is_taboo_round(player_id=player_id, map_id=map_id):
         return []
-    n_players = func.count(Round.player_id.distinct())
-    word = func.lower(Label.text)
-    return list(
-        session.scalars(
-            select(word)
-            .join(Label.round)
-            .where(
-                Label.cluster_map_id == map_id,
-                Label.remark.is_(None) | (Label.remark == "taboo"),
-                Label.hidden_at.is_(None),
-                Round.counts,
-            )
-            .group_by(word)
-            .having(n_players >= rules.TABOO_MIN_PLAYERS)
-            .order_by(n_players.desc(), word)
-            .limit(rules.MAX_TABOO_WORDS)
-        )
+    return list(session.scalars(_PLENTY, {"map_id": map_id}))
+
+
+_N_PLAYERS = func.count(Round.player_id.distinct())
+_TYPED_WORD = func.lower(Label.text)
+_PLENTY = (
+    select(_TYPED_WORD)
+    .join(Label.round)
+    .where(
+        Label.cluster_map_id == bindparam("map_id"),
+        Label.remark.is_(None) | (Label.remark == "taboo"),
+        Label.hidden_at.is_(None),
+        Round.counts,
     )
+    .group_by(_TYPED_WORD)
+    .having(_N_PLAYERS >= rules.TABOO_MIN_PLAYERS)
+    .order_by(_N_PLAYERS.desc(), _TYPED_WORD)
+    .limit(rules.MAX_TABOO_WORDS)
+)
 
 
 def flag_odd(
@@ -133,7 +134,8 @@ def flag_odd(
     assert round_.finished_at is not None, "only finished rounds are looked at"
     seconds = (round_.finished_at - round_.last_step_at).total_seconds()
     if seconds < rules.FASTEST_ANSWER_S and (texts or round_.nothing_nameable):
-        answer = f"{len(texts)} labels" if texts else "nothing nameable"
+        n = len(texts)
+        answer = f"{n} label{'s' if n > 1 else ''}" if n else "nothing nameable"
         flag(session, round_, "too fast", f"{seconds:.2f} s for {answer}")
     if texts and all(remarks.get(text) in _DISHONEST for text in texts):
         flag(session, round_, "dishonest labels", ", ".join(sorted(set(remarks.values()))))
@@ -194,8 +196,8 @@ def forget_devices(session: Session) -> None:
 
 def flag(session: Session, round_: Round, reason: str, detail: str) -> None:
     """Mark a round for moderators, once for a reason."""
-    session.execute(
-        insert(Flag)
-        .values(player_id=round_.player_id, round_id=round_.id, reason=reason, detail=detail[:200])
-        .on_conflict_do_nothing()
-    )
+    values = {"player_id": round_.player_id, "round_id": round_.id, "reason": reason}
+    session.execute(_FLAG, {**values, "detail": detail[:200]})
+
+
+_FLAG = insert(Flag).on_conflict_do_nothing()

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, delete, func, or_, select, update
+from sqlalchemy import Select, bindparam, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -118,16 +118,22 @@ def ask_after_guess(session: Session, *, class_id: int, simulated: bool, n_label
 
 
 def _are_enough_new(session: Session, class_id: int, *, simulated: bool) -> bool:
-    # With no more rows than labels that are asked about, for rounds may pile up while no job comes.
-    some = (
-        select(NewLabels.n_labels)
-        .where(NewLabels.class_id == class_id, NewLabels.simulated.is_(simulated))
-        .where(NewLabels.n_labels > 0)
-        .limit(rules.LABELS_FOR_JOB)
-        .subquery()
-    )
-    n_new = session.scalar(select(func.sum(some.c.n_labels)))
+    n_new = session.scalar(_N_NEW, {"class_id": class_id, "simulated": simulated})
     return n_new is not None and n_new >= rules.LABELS_FOR_JOB
+
+
+# With no more rows than labels that are asked about, for rounds may pile up while no job comes.
+_SOME_NEW = (
+    select(NewLabels.n_labels)
+    .where(
+        NewLabels.class_id == bindparam("class_id"),
+        NewLabels.simulated == bindparam("simulated"),
+        NewLabels.n_labels > 0,
+    )
+    .limit(rules.LABELS_FOR_JOB)
+    .subquery()
+)
+_N_NEW = select(func.sum(_SOME_NEW.c.n_labels))
 
 
 def note_new_labels(session: Session, *, class_id: int, simulated: bool, are_there: bool) -> None:

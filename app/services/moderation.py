@@ -11,7 +11,18 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, String, cast, delete, false, func, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    String,
+    bindparam,
+    cast,
+    delete,
+    false,
+    func,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, aliased
 
@@ -397,13 +408,14 @@ def check_may_play(session: Session, study: Study, player: Player) -> None:
 
 def unread_notes(session: Session, player: Player) -> list[Note]:
     """The notes that a player has not said to have read, the first first."""
-    return list(
-        session.scalars(
-            select(Note)
-            .where(Note.player_id == player.id, Note.acknowledged_at.is_(None))
-            .order_by(Note.id)
-        )
-    )
+    return list(session.scalars(_UNREAD_NOTES, {"player_id": player.id}))
+
+
+_UNREAD_NOTES = (
+    select(Note)
+    .where(Note.player_id == bindparam("player_id"), Note.acknowledged_at.is_(None))
+    .order_by(Note.id)
+)
 
 
 def acknowledge(session: Session, player: Player, *, note_id: int) -> None:
@@ -425,12 +437,15 @@ def is_left_out(session: Session, round_: Round) -> bool:
     The player is locked: a restriction at this moment is waited for."""
     if round_.practice or round_.player.is_simulated:
         return False
-    session.execute(
-        select(Player.id)
-        .where(Player.id == round_.player_id)
-        .with_for_update(read=True, key_share=True)
-    )
+    session.execute(_LOCKED_PLAYER, {"player_id": round_.player_id})
     return session.get(Restriction, (round_.study_id, round_.player_id)) is not None
+
+
+_LOCKED_PLAYER = (
+    select(Player.id)
+    .where(Player.id == bindparam("player_id"))
+    .with_for_update(read=True, key_share=True)
+)
 
 
 def carry_over(session: Session, *, source: UUID, target: UUID) -> None:

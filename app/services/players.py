@@ -157,21 +157,34 @@ class Standing:
 
 
 def standing(session: Session, player: Player) -> Standing:
-    points = boards.points_of(session, player.id, simulated=player.is_simulated)
-    tally = session.get(Tally, player.id, populate_existing=True)
+    row = session.execute(
+        _STANDING, {"player_id": player.id, "simulated": player.is_simulated}
+    ).one()
+    points = row.points or 0
     level = rules.level(points)
-    today = datetime.now(UTC).date()
-    is_running = (
-        tally is not None
-        and tally.last_day is not None
-        and tally.last_day >= today - timedelta(days=1)
-    )
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    is_running = row.last_day is not None and row.last_day >= yesterday
     return Standing(
         points=points,
         level=level,
         level_at=rules.points_for_level(level),
         next_level_at=rules.points_for_level(level + 1),
-        n_rounds=tally.n_rounds if tally else 0,
-        n_right=tally.n_right if tally else 0,
-        streak_days=tally.streak_days if tally and is_running else 0,
+        n_rounds=row.n_rounds or 0,
+        n_right=row.n_right or 0,
+        streak_days=row.streak_days if is_running else 0,
     )
+
+
+# A new player has no tally yet, and no points.
+_STANDING = (
+    select(
+        boards.POINTS_OF.scalar_subquery().label("points"),
+        Tally.n_rounds,
+        Tally.n_right,
+        Tally.streak_days,
+        Tally.last_day,
+    )
+    .select_from(Player)
+    .outerjoin(Tally, Tally.player_id == Player.id)
+    .where(Player.id == bindparam("player_id"))
+)

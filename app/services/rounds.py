@@ -121,12 +121,12 @@ def _deal_new(
             map_id = dealing.take_next_map(session, player, study, hand, with_place=has_place)
     if map_id is None:
         return None
+    hand.n_dealt += 1
     round_.cluster_map_id = map_id
     if has_place:
         round_.place_until = now + rules.PLACE_LASTS
     if not (round_.practice or player.is_simulated):
         round_.taboo = honesty.taboo_words(session, player_id=player.id, map_id=map_id)
-    hand.n_dealt += 1
     session.add(round_)
     session.flush()
     return round_
@@ -203,6 +203,9 @@ _ROUND = (
         joinedload(Round.guessed_class),
     )
 )
+_CLASS_OF_STUDY = select(StudyClass).where(
+    StudyClass.id == bindparam("class_id"), StudyClass.study_id == bindparam("study_id")
+)
 _LOCKED_ROUND = _ROUND.with_for_update(of=Round).execution_options(populate_existing=True)
 
 
@@ -250,7 +253,7 @@ def guess(
     if not round_.is_open:
         return round_
     guessed_class = session.scalar(
-        select(StudyClass).where(StudyClass.id == class_id, StudyClass.study_id == round_.study_id)
+        _CLASS_OF_STUDY, {"class_id": class_id, "study_id": round_.study_id}
     )
     if guessed_class is None:
         raise InvalidInputError("That is not one of the answers. Choose one of those shown.")

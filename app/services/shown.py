@@ -12,7 +12,7 @@ from app.infra.errors import ForbiddenError, NotFoundError
 from app.infra.storage import Storage
 from app.models import ClusterMap, KnownAnswer, Label, Layer, Player, PointsEntry, Round
 from app.services import live
-from app.services.answers import Answers, count_answers
+from app.services.answers import Answers, counting_answers
 from app.services.drawing import read_map, read_view, to_jpeg, view_file
 from app.services.live import Company
 
@@ -81,9 +81,20 @@ _LABELS_OF_OTHERS = (
 
 def answers_of_others(session: Session, round_: Round) -> Answers:
     """Whether other players of the same kind found something to name on the round's map."""
-    wanted = (ClusterMap.id == round_.cluster_map_id) & (Round.id != round_.id)
-    found = count_answers(session, wanted, simulated=round_.player.is_simulated)
-    return found.get(round_.cluster_map_id, Answers())
+    row = session.execute(
+        _ANSWERS_OF_OTHERS,
+        {
+            "map_id": round_.cluster_map_id,
+            "round_id": round_.id,
+            "simulated": round_.player.is_simulated,
+        },
+    ).one_or_none()
+    return Answers(n_nothing=row[1], n_named=row[2]) if row else Answers()
+
+
+_ANSWERS_OF_OTHERS = counting_answers(
+    (ClusterMap.id == bindparam("map_id")) & (Round.id != bindparam("round_id"))
+)
 
 
 def known_answer(round_: Round) -> KnownAnswer:
@@ -139,12 +150,8 @@ def outcome(session: Session, round_: Round) -> Outcome:
     image = cluster_map.image
     assert image.target_name is not None
     assert image.probability is not None
-    labels = session.scalars(
-        select(Label).where(Label.round_id == round_.id).order_by(Label.position)
-    ).all()
-    n_layers = session.scalar(
-        select(func.count()).select_from(Layer).where(Layer.study_id == round_.study_id)
-    )
+    labels = session.scalars(_LABELS, {"round_id": round_.id}).all()
+    n_layers = session.scalar(_N_LAYERS, {"study_id": round_.study_id})
     return Outcome(
         status=round_.status,
         true_class=image.image_class.name,
@@ -157,13 +164,7 @@ def outcome(session: Session, round_: Round) -> Outcome:
         weight=cluster_map.weight,
         n_feature_maps=len(cluster_map.channels),
         shown_percent=rules.REVEAL_PERCENTS[round_.reveal_index],
-        points=list(
-            session.scalars(
-                select(PointsEntry)
-                .where(PointsEntry.round_id == round_.id)
-                .order_by(PointsEntry.id)
-            )
-        ),
+        points=list(session.scalars(_POINTS, {"round_id": round_.id})),
         labels=[label.text for label in labels],
         remarks={label.text: label.remark for label in labels if label.remark is not None},
         labels_of_others=labels_of_others(session, round_),
@@ -177,3 +178,13 @@ def outcome(session: Session, round_: Round) -> Outcome:
         company=live.company(session, round_),
         is_spare=round_.is_spare,
     )
+
+
+# What every answer asks is built once: building it takes longer than the database does.
+_LABELS = select(Label).where(Label.round_id == bindparam("round_id")).order_by(Label.position)
+_N_LAYERS = select(func.count()).select_from(Layer).where(Layer.study_id == bindparam("study_id"))
+_POINTS = (
+    select(PointsEntry)
+    .where(PointsEntry.round_id == bindparam("round_id"))
+    .order_by(PointsEntry.id)
+)

@@ -8,7 +8,7 @@ half of one language and half of another is neither.
 import gettext
 from contextvars import ContextVar
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -118,7 +118,12 @@ def translated_plural(one: str, many: str, n: int) -> str:
 
 def number(value: float) -> str:
     """1,353 or 1.353."""
-    return format_decimal(value, locale=language())
+    return _number(value, language())
+
+
+@lru_cache(maxsize=4096)
+def _number(value: float, locale: str) -> str:
+    return format_decimal(value, locale=locale)
 
 
 def day(moment: datetime) -> str:

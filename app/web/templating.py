@@ -129,8 +129,14 @@ def percent(value: float) -> str:
 
 def signed(value: float) -> str:
     """A change with its sign and two digits: +0.03, −0.10, 0.00."""
+    text = decimal(value)
+    return f"+{text}" if value > 0 and float(text) else text
+
+
+def decimal(value: float) -> str:
+    """A number with two digits, and a minus that looks like one: 0.15, −0.10, 0.00."""
     text = f"{abs(value):.2f}"
-    return text if float(text) == 0 else ("+" if value > 0 else "\u2212") + text
+    return f"\u2212{text}" if value < 0 and float(text) else text
 
 
 def duration(seconds: float) -> str:
@@ -145,7 +151,8 @@ def duration(seconds: float) -> str:
 
 
 def told(value: Any) -> str:
-    """A value of the audit log as people write it: yes, nothing, a list with commas."""
+    """A value of the audit log as people write it: yes, nothing, a list with commas; of several
+    values in one those that say something."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):
@@ -153,7 +160,8 @@ def told(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(told, value)) or "none"
     if isinstance(value, Mapping):
-        return "; ".join(f"{key}: {told(one)}" for key, one in value.items()) or "none"
+        said = {key: one for key, one in value.items() if one is not None and one != []}
+        return "; ".join(f"{plain_name(key)}: {told(one)}" for key, one in said.items()) or "none"
     return str(value)
 
 
@@ -181,6 +189,7 @@ def _environment() -> Environment:
         plain_name=plain_name,
         percent=percent,
         signed=signed,
+        decimal=decimal,
         duration=duration,
         counted=counted,
         told=told,

@@ -223,12 +223,16 @@ def shoot(request: pytest.FixtureRequest) -> Callable[[Page, str], None]:
         folder.mkdir(parents=True, exist_ok=True)
         assert_accessible(page)
         assert_nothing_spills(page)
-        # Pictures further down would load only when somebody scrolls there.
+        # Pictures further down would load, and lists be laid out, when somebody scrolls there.
         page.evaluate(
-            """() => Promise.all([...document.images].map(image => {
-                image.loading = 'eager';
-                return image.checkVisibility() && image.decode();
-            }))"""
+            """() => {
+                for (const list of document.querySelectorAll('ul'))
+                    list.style.contentVisibility = 'visible';
+                return Promise.all([...document.images].map(image => {
+                    image.loading = 'eager';
+                    return image.checkVisibility() && image.decode();
+                }));
+            }"""
         )
         page.screenshot(path=folder / f"{name}.png", full_page=True)
 

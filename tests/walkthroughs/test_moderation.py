@@ -26,7 +26,7 @@ INCIDENTS = (
     ("practice failures", "named 0 of the last 8", ("thing",)),
     ("many accounts", "5 accounts in one browser", ("mast",)),
     ("burst", "over 20 rounds a minute", ("rope",)),
-    ("too fast", "0.40 s for 1 labels", ("wave",)),
+    ("too fast", "0.40 s for 1 label", ("wave",)),
 )
 
 
