@@ -3,8 +3,8 @@
 Players over HTTP, each with a connection and a guest's cookie: the next round by HTMX, then a guess
 with two words, at once and without thinking. Two web processes with all there is: sessions, the
 check of foreign posts, ledger, boards, badges, partials. "Whole" rounds also fetch what a browser
-does: the lit picture, both answers' pictures and the round ahead. With `--think 4` players look and
-type for four seconds on average before they answer; people take longer. After each load the
+does: the lit picture, both answers' pictures and the round ahead. With `--think 10` players look
+and type for ten seconds on average before they answer; people take longer. After each load the
 database is checked: nothing lost, doubled, over the number wanted, or counted otherwise than its
 rows say.
 """
@@ -80,6 +80,7 @@ def main() -> None:
             [
                 *(sys.executable, "-m", "uvicorn", "app.web.main:app", "--workers", "2"),
                 *("--port", str(port), "--log-level", "warning", "--no-access-log"),
+                *("--timeout-keep-alive", "60"),  # players who think keep their connection
             ],
             env=process_environment(settings, services.database_url, services.redis_url),
             stdout=log,
