@@ -9,11 +9,21 @@ from collections.abc import Collection
 from itertools import pairwise
 from typing import Final
 
-from app.concepts.languages import KNOWN, best_frequency, usual_pairs
+from rapidfuzz.distance import OSA
+from rapidfuzz.process import extractOne
+
+from app.concepts.languages import (
+    KNOWN,
+    best_frequency,
+    is_known_elsewhere,
+    likeness_to_words,
+    words_of_length,
+)
 from app.concepts.words import EMPTY_WORDS, RUDE_WORDS
 
-MAX_ODD_PAIRS: Final = 0.4
-"""A word that nobody knows is mash when more of its pairs of letters stand in no known word."""
+MIN_LIKENESS: Final = -4.4
+"""A word that nobody knows is mash when it looks less like a word than that, unless it is one slip
+away from one. See docs/algorithms/concepts.md for what that catches."""
 
 _ROWS: Final = ("qwertyuiop", "asdfghjkl", "zxcvbnm", "qwertzuiop", "yxcvbnm")
 
@@ -70,7 +80,8 @@ def is_mash(word: str) -> bool:
     plain = "".join(c for c in unicodedata.normalize("NFD", word) if c.isalpha())
     if re.fullmatch(r"(.)\1{2,}|[bw]*(?:a*h+[aeiou]+){2,}h*|(?:j[aei]){3,}", plain):
         return True
-    if len(plain) < 4 or best_frequency(plain) > KNOWN + 0.5:
+    # Of other scripts we know no words, so nothing can be told.
+    if len(plain) < 4 or not plain.isascii() or best_frequency(plain) > KNOWN + 0.5:
         return False
     if (
         not re.search(r"[aeiouy]", plain)
@@ -78,10 +89,21 @@ def is_mash(word: str) -> bool:
         or _is_walk(plain)
     ):
         return True
-    pairs = [plain[i : i + 2] for i in range(len(plain) - 1)]
-    n_odd = sum(pair not in usual_pairs() for pair in pairs)
-    is_unknown = len(plain) >= 5 and best_frequency(plain) < 1.5
-    return is_unknown and n_odd > MAX_ODD_PAIRS * len(pairs)
+    if len(plain) < 5 or best_frequency(plain) >= 1.5:
+        return False
+    return (
+        likeness_to_words(plain) < MIN_LIKENESS
+        and not is_known_elsewhere(word)
+        and not _is_slip(plain)
+    )
+
+
+def _is_slip(word: str) -> bool:
+    """Whether a word is a common one with a letter more, less, other, or two of them swapped."""
+    return any(
+        extractOne(word, words_of_length(n), scorer=OSA.distance, score_cutoff=1) is not None
+        for n in (len(word), len(word) - 1, len(word) + 1)
+    )
 
 
 def is_rude(label: str) -> bool:

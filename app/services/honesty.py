@@ -26,9 +26,8 @@ DEVICE_KEPT: Final = timedelta(days=365)
 
 
 def prepare() -> None:
-    """Load the words by which mash is told: half a second, better before the first guess than in
-    it."""
-    is_mash("prepare")
+    """Load the words by which mash is told: a second, better before the first guess than in it."""
+    is_mash("ljshlaj")  # asks all that can be asked
 
 
 def remarks(

@@ -1,0 +1,62 @@
+"""Words that are keys hit at random, told from words that somebody meant."""
+
+import random
+import string
+
+import pytest
+
+from app.concepts.junk import is_mash
+from app.concepts.languages import common_words, likeness_to_words
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["asdfgh", "jkjkjk", "aaaa", "hahaha", "ljshlaj", "kdhfgsal", "xzvbqoe", "hfjdkaslur"],
+)
+def test_keys_hit_at_random_are_mash(word: str) -> None:
+    assert is_mash(word)
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "wheel",
+        "rhythm",
+        "hedlight",  # misspelt
+        "strenghts",
+        "finestrino",  # Italian
+        "parabrisas",  # Spanish
+        "schlagzeug",  # German, which we do not tell apart
+        "лодка",  # a script of which we know no words
+        "帆船の帆",
+    ],
+)
+def test_a_word_that_somebody_meant_is_none(word: str) -> None:
+    assert not is_mash(word)
+
+
+def test_most_mash_is_told() -> None:
+    rng = random.Random(0)
+    lines = (string.ascii_lowercase, "asdfghjkl")
+    typed = ["".join(rng.choices(rng.choice(lines), k=rng.randint(5, 9))) for _ in range(400)]
+    assert sum(map(is_mash, typed)) > 0.85 * len(typed)
+
+
+def test_a_slip_makes_no_mash_of_a_word() -> None:
+    rng = random.Random(0)
+    words = [word for word in common_words() if len(word) >= 6]
+    slips = [with_a_slip(rng.choice(words), rng) for _ in range(400)]
+    assert sum(map(is_mash, slips)) <= 2  # "strngths" has no vowel left, and such are mash
+
+
+def with_a_slip(word: str, rng: random.Random) -> str:
+    """The word with a letter left out, put in, taken for another, or swapped with the next."""
+    at, letter = rng.randrange(len(word) - 1), rng.choice(string.ascii_lowercase)
+    head, tail = word[:at], word[at:]
+    swapped = tail[1] + tail[0] + tail[2:]
+    return head + rng.choice([tail[1:], letter + tail, letter + tail[1:], swapped])
+
+
+def test_words_look_more_like_words_than_keys_do() -> None:
+    headlight, hedlight, keys = map(likeness_to_words, ("headlight", "hedlight", "ljshlaj"))
+    assert headlight > hedlight > keys
