@@ -6,6 +6,7 @@ the kernel drops however a process ends; a small keeper process waits for that l
 engines also stop when their last user was killed.
 """
 
+import atexit
 import contextlib
 import errno
 import fcntl
@@ -46,6 +47,14 @@ _MAX_SOCKET_PATH = 103  # bytes: 107 on Linux, 103 on macOS
 # Engines outlive this object when others still use them. Their handles are kept here, because a
 # handle that is collected while its process runs warns about it.
 _started: list[subprocess.Popen[bytes]] = []
+
+
+@atexit.register
+def _let_go() -> None:
+    """They are collected when this process ends, too; what goes on by then does so on purpose."""
+    for process in _started:
+        if process.poll() is None:
+            process.returncode = 0
 
 
 class EmbeddedError(AppError):

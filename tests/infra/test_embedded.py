@@ -36,9 +36,10 @@ USER = textwrap.dedent(
 def start_user(home: Path) -> subprocess.Popen[str]:
     """Another process that uses the engines until its standard input is closed."""
     return subprocess.Popen(
-        [sys.executable, "-c", USER, str(home)],
+        [sys.executable, "-W", "always", "-c", USER, str(home)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     )
 
@@ -111,6 +112,15 @@ def test_users_share_the_engines_and_the_last_one_stops_them(home: Path) -> None
     other.communicate()
     assert other.returncode == 0
     assert processes_of(home) == []
+
+
+def test_whoever_leaves_before_others_says_nothing(home: Path) -> None:
+    starter = start_user(home)
+    services = addresses(starter)
+    with Embedded(home, durable=False) as joined:
+        assert joined == services
+        _, complaints = starter.communicate()
+        assert complaints == ""
 
 
 def test_two_who_start_at_once_get_the_same_engines(home: Path) -> None:
