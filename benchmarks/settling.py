@@ -37,6 +37,7 @@ from truth import (
     interval,
     known_maps,
     look_at_all,
+    n_mash,
     one_thread,
     play_round,
     practise,
@@ -185,7 +186,13 @@ def take_turn(
         Said(TypedLabel(text, guess.class_name, key), key, who, reveal_index, right)
         for text in guess.labels
     ]
-    return Turn(key, who, added(record, PlayerRecord(1, int(right))), case.class_name, said)
+    return Turn(
+        key,
+        who,
+        added(record, PlayerRecord(1, int(right), n_mash=n_mash(guess))),
+        case.class_name,
+        said,
+    )
 
 
 def added(a: PlayerRecord, b: PlayerRecord) -> PlayerRecord:
@@ -194,6 +201,7 @@ def added(a: PlayerRecord, b: PlayerRecord) -> PlayerRecord:
         a.n_right + b.n_right,
         a.n_practice + b.n_practice,
         a.n_named + b.n_named,
+        a.n_mash + b.n_mash,
     )
 
 

@@ -38,8 +38,10 @@ from app.concepts import (
     get_recipe,
     get_score,
     load_embedder,
+    tidy_label,
 )
 from app.concepts import Recipe as ConceptRecipe
+from app.concepts.junk import is_mash
 from app.explain import ClusterMap, Network, load_network
 from app.explain.clusters import get_clusterer, make_cluster_maps, prune_channels
 from app.explain.faithfulness import energy_shares, random_group_maps
@@ -279,6 +281,7 @@ def play(
                 record,
                 n_guesses=record.n_guesses + (guess is not None),
                 n_right=record.n_right + right,
+                n_mash=record.n_mash + n_mash(guess),
             )
             if guess is not None:
                 game.said[class_name] += [
@@ -288,6 +291,12 @@ def play(
                     for text in guess.labels
                 ]
     return game
+
+
+def n_mash(guess: Guess | None) -> int:
+    """How many labels are keys hit at random, as a guess in a study is remarked on."""
+    labels = [tidy_label(text) or "" for text in guess.labels] if guess else []
+    return sum(any(map(is_mash, label.split())) for label in labels)
 
 
 def look_at_all(cases: Sequence[Case]) -> dict[MapKey, list[Sight]]:

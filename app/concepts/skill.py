@@ -30,6 +30,9 @@ PRACTICE_WEIGHT: Final = 2.0
 AGREEMENT_WEIGHT: Final = 2.0
 """So does a map on which others are agreed."""
 
+MASH_WEIGHT: Final = 2.0
+"""And so does a label of keys hit at random, which nobody agrees with."""
+
 SKILL_SHARPNESS: Final = 3
 """A label counts as the cube of its player's skill: two poor players are no good one."""
 
@@ -52,13 +55,15 @@ _DECIMALS: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class PlayerRecord:
-    """What is known of a player besides their labels: guesses in rounds that count, how many of
-    them were right; practice rounds, and in how many a label named what was known."""
+    """What is known of a player besides their labels that say something: guesses in rounds that
+    count, how many of them were right; practice rounds, and in how many a label named what was
+    known; labels that were keys hit at random."""
 
     n_guesses: int = 0
     n_right: int = 0
     n_practice: int = 0
     n_named: int = 0
+    n_mash: int = 0
 
 
 class Score(Protocol):
@@ -94,10 +99,10 @@ def score_by_skill(
 
     score = sum of skill ** 3 * confirmed ** 0.5 * (1 - 0.1 r), each with 0.6 when that round's
     guess was wrong; r = reveal index (0..5).
-    skill (0..1): of the player's guesses, practice rounds and maps on which others are agreed, the
-    share that were right, named and agreed with, shrunk to a half. confirmed (0..1): of the
-    concept's labels, the share that agree with the others of their maps, shrunk to a quarter. Both
-    are taken over all maps but the one that is scored.
+    skill (0..1): of the player's guesses, practice rounds, maps on which others are agreed, and
+    mash, the share that were right, named and agreed with, shrunk to a half. confirmed (0..1): of
+    the concept's labels, the share that agree with the others of their maps, shrunk to a quarter.
+    Both are taken over all maps but the one that is scored.
 
     Returns and raises as `score_concepts` does; n_given, mean_reveal_index and any_right are the
     same. A GivenConcept without a player counts as a new one's.
@@ -234,7 +239,11 @@ class _Model:
 def _share_right(record: PlayerRecord) -> _Share:
     return _Share(
         PRIOR_RIGHT + record.n_right + PRACTICE_WEIGHT * record.n_named,
-        PRIOR_RIGHT + PRIOR_WRONG + record.n_guesses + PRACTICE_WEIGHT * record.n_practice,
+        PRIOR_RIGHT
+        + PRIOR_WRONG
+        + record.n_guesses
+        + PRACTICE_WEIGHT * record.n_practice
+        + MASH_WEIGHT * record.n_mash,
     )
 
 

@@ -313,8 +313,9 @@ def _store_memberships(
 def _player_records(
     session: Session, study_id: UUID, player_ids: Collection[UUID]
 ) -> dict[Hashable, PlayerRecord]:
-    """How these players have guessed in a study and done in its practice rounds. A practice round
-    given up is not named; a round that counts and was given up tells nothing of its player."""
+    """How these players have guessed in a study, done in its practice rounds, and hit keys at
+    random. A practice round given up is not named; a round that counts and was given up tells
+    nothing of its player."""
     guessed = Round.status.in_(("won", "lost"))
     counts = (
         select(
@@ -327,8 +328,21 @@ def _player_records(
         .where(Round.study_id == study_id, Round.status != "open")
         .group_by(Round.player_id)
     )
+    mash = (
+        select(Round.player_id, func.count())
+        .join(Label, Label.round_id == Round.id)
+        .where(Round.study_id == study_id, Round.counts, Label.remark == "mash")
+        .group_by(Round.player_id)
+    )
+    n_mash = dict(session.execute(mash).all())
     return {
-        row.player_id: PlayerRecord(row.n_guesses, row.n_right, row.n_practice, row.n_named)
+        row.player_id: PlayerRecord(
+            n_guesses=row.n_guesses,
+            n_right=row.n_right,
+            n_practice=row.n_practice,
+            n_named=row.n_named,
+            n_mash=n_mash.get(row.player_id, 0),
+        )
         for row in session.execute(counts)
         if row.player_id in player_ids
     }

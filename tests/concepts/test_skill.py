@@ -138,3 +138,12 @@ def test_a_recipe_has_its_score() -> None:
     assert get_score("layerplay")([one], players={})["map"][0].score == pytest.approx(0.05625)
     with pytest.raises(ValueError, match="paper"):
         get_score("other")
+
+
+def test_keys_hit_at_random_cost_trust() -> None:
+    """Two labels of mash count as two maps on which nobody agrees: (2 + 4) / (4 + 4 + 2 * 2)."""
+    found = scores(
+        said("map", "Ada", "sail"),
+        players={"Ada": PlayerRecord(n_guesses=4, n_right=4, n_mash=2)},
+    )
+    assert found == {"sail": pytest.approx((6 / 12) ** 3 / 2, abs=1e-6)}

@@ -159,6 +159,16 @@ def test_by_our_recipe_a_players_record_decides_how_much_a_label_counts(
     assert {score.paper_score for score in scores.values()} == {1.0}
 
 
+def test_by_our_recipe_who_hits_keys_at_random_counts_less(
+    session: Session, game: Game, play: Play
+) -> None:
+    """Two of four to begin with, one right guess, and a label of mash, which counts as two."""
+    play(0, "tail", "ljshlaj")
+    group(session, game.cat, recipe="layerplay")
+    score = session.scalars(select(ConceptScore)).one()
+    assert score.score == pytest.approx((3 / 7) ** 3 / 2, abs=1e-6)
+
+
 def test_running_again_gives_the_same_rows(session: Session, game: Game, play: Play) -> None:
     play(0, "wheel", "ear")
     play(1, "wheels", "ears")
