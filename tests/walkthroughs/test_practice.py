@@ -122,3 +122,6 @@ def test_practice_and_whose_words(
     page.goto(f"{site.address}/studio/{SLUG}")
     expect(page.get_by_role("heading", name="Simulated players, kept apart")).to_be_visible()
     shoot(page, "7-studio")
+    page.set_viewport_size({"width": 360, "height": 740})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    shoot(page, "8-studio-phone")
