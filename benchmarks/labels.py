@@ -5,12 +5,14 @@
    labels and on all, with maps and without; names that are accepted ones; junk; confusable
    concepts that one group mostly holds. Then the constants of `layerplay` chosen on all classes
    but one, and F1 on that one.
-2. 100,000 labels of realistic repetition through `layerplay`, against embedding every row.
+2. Mash: how much of keys hit at random is told, and how many words that somebody meant are taken
+   for it: common words with one slip and with two, the labels' own.
+3. 100,000 labels of realistic repetition through `layerplay`, against embedding every row.
 
 The word lists and rules of `layerplay` were written with these labels in view, so its junk figures
 say what it can do rather than what it does elsewhere.
 
-    python benchmarks/labels.py --labels ../shared/data/labels
+    PYTHONPATH=. python benchmarks/labels.py --labels ../shared/data/labels
 """
 
 import argparse
@@ -40,6 +42,9 @@ from app.concepts import (
     recipes,
     tidy_label,
 )
+from app.concepts.junk import holds_mash
+from app.concepts.languages import common_words
+from tests.slips import with_a_slip
 
 DEFAULT_LABELS: Final = Path(__file__).parents[2] / "shared" / "data" / "labels"
 MAPS_WEIGHTS: Final = (0.4, 0.6, 0.8, 1.0)
@@ -99,6 +104,7 @@ def main() -> None:
             title = f"{name}, {'with' if with_maps else 'no'} maps"
             report(title, labels, answers_of(labels, name, embed, with_maps=with_maps))
     cross_validate(labels, embed)
+    measure_mash(labels)
     measure_speed(labels)
 
 
@@ -218,6 +224,26 @@ def cross_validate(labels: LabelSet, embed: Embedder) -> None:
         f"{np.mean(left_out):.3f}; the grid's best on all {table.mean(axis=1).max():.3f}, "
         f"its median {np.median(table.mean(axis=1)):.3f}"
     )
+
+
+def measure_mash(labels: LabelSet, n: int = 3000) -> None:
+    rng = random.Random(0)
+    words = [word for word in common_words() if len(word) >= 4]
+    once = [with_a_slip(rng.choice(words), rng) for _ in range(n)]
+    typed = sorted({row["label"] for row in labels.truth if not row["is_junk"]})
+    kinds = {
+        "keys of the middle row": keys("asdfghjkl", rng, n),
+        "keys anywhere": keys(string.ascii_lowercase, rng, n),
+        "common words with a slip": once,
+        "with two": [with_a_slip(word, rng) for word in once],
+        "the labels' own": [tidy for tidy in map(tidy_label, typed) if tidy],
+    }
+    told = {kind: sum(map(holds_mash, texts)) / len(texts) for kind, texts in kinds.items()}
+    print("taken for mash: " + ", ".join(f"{kind} {share:.1%}" for kind, share in told.items()))
+
+
+def keys(line: str, rng: random.Random, n: int) -> list[str]:
+    return ["".join(rng.choices(line, k=rng.randint(5, 9))) for _ in range(n)]
 
 
 def measure_speed(labels: LabelSet, n_labels: int = 100_000, n_embedded: int = 2000) -> None:

@@ -41,7 +41,7 @@ from app.concepts import (
     tidy_label,
 )
 from app.concepts import Recipe as ConceptRecipe
-from app.concepts.junk import is_mash
+from app.concepts.junk import holds_mash
 from app.explain import ClusterMap, Network, load_network
 from app.explain.clusters import get_clusterer, make_cluster_maps, prune_channels
 from app.explain.faithfulness import energy_shares, random_group_maps
@@ -295,8 +295,7 @@ def play(
 
 def n_mash(guess: Guess | None) -> int:
     """How many labels are keys hit at random, as a guess in a study is remarked on."""
-    labels = [tidy_label(text) or "" for text in guess.labels] if guess else []
-    return sum(any(map(is_mash, label.split())) for label in labels)
+    return sum(holds_mash(tidy_label(text) or "") for text in guess.labels) if guess else 0
 
 
 def look_at_all(cases: Sequence[Case]) -> dict[MapKey, list[Sight]]:

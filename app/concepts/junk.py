@@ -98,6 +98,11 @@ def is_mash(word: str) -> bool:
     )
 
 
+def holds_mash(label: str) -> bool:
+    """Whether a word of a tidied label is mash."""
+    return any(is_mash(word) for word in label.split())
+
+
 def _is_slip(word: str) -> bool:
     """Whether a word is a common one with a letter more, less, other, or two of them swapped."""
     return any(

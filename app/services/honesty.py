@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from app import rules
 from app.concepts.cleaning import clean_label, contains_word, tidy_label
-from app.concepts.junk import is_junk, is_mash, is_rude
+from app.concepts.junk import holds_mash, is_junk, is_mash, is_rude
 from app.models import ClusterMap, Flag, Image, Label, Player, PlayerDevice, Round
 
 _DISHONEST: Final = frozenset({"mash", "pasted", "repeated"})
@@ -50,7 +50,7 @@ def remarks(
         assert tidy is not None, "labels without a word are not kept"
         if any(clean_label(text, class_name=name) is None for name in class_names):
             found[text] = "class name"
-        elif any(is_mash(word) for word in tidy.split()):
+        elif holds_mash(tidy):
             found[text] = "mash"
         elif is_junk(tidy):
             found[text] = "empty"

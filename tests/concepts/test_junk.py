@@ -7,6 +7,7 @@ import pytest
 
 from app.concepts.junk import is_mash
 from app.concepts.languages import common_words, likeness_to_words
+from tests.slips import with_a_slip
 
 
 @pytest.mark.parametrize(
@@ -47,14 +48,6 @@ def test_a_slip_makes_no_mash_of_a_word() -> None:
     words = [word for word in common_words() if len(word) >= 6]
     slips = [with_a_slip(rng.choice(words), rng) for _ in range(400)]
     assert sum(map(is_mash, slips)) <= 2  # "strngths" has no vowel left, and such are mash
-
-
-def with_a_slip(word: str, rng: random.Random) -> str:
-    """The word with a letter left out, put in, taken for another, or swapped with the next."""
-    at, letter = rng.randrange(len(word) - 1), rng.choice(string.ascii_lowercase)
-    head, tail = word[:at], word[at:]
-    swapped = tail[1] + tail[0] + tail[2:]
-    return head + rng.choice([tail[1:], letter + tail, letter + tail[1:], swapped])
 
 
 def test_words_look_more_like_words_than_keys_do() -> None:
