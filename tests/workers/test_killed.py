@@ -58,19 +58,26 @@ def workers() -> list[psutil.Process]:
     return [process for process in found if "workers.celery_app" in process.cmdline()]
 
 
-def busy_children(inst: Installation) -> list[psutil.Process]:
-    """The children that have a picture at hand: those that hold its lock in the database."""
+def children() -> list[psutil.Process]:
+    """Those of the workers that compute, one picture at a time."""
     everyone = workers()
     parents = {process.pid for process in everyone}
     return [p for p in everyone if p.ppid() in parents and "beat" not in p.name()]
 
 
-def at_hand(inst: Installation, slug: str) -> bool:
-    from workers.context import signs
-
+def at_hand(inst: Installation) -> bool:
+    """Whether a worker is at a picture: it holds a lock from before it asks whether the picture is
+    wanted until the result is stored."""
+    locks = text(
+        """
+        select exists (
+            select from pg_locks join pg_database on pg_database.oid = pg_locks.database
+            where locktype = 'advisory' and datname = current_database()
+        )
+        """
+    )
     with inst.transaction() as session:
-        study_id = studies.get(session, slug).id
-    return bool(signs().read(study_id))
+        return bool(session.scalar(locks))
 
 
 def done(inst: Installation) -> dict[str, object]:
@@ -82,9 +89,9 @@ def done(inst: Installation) -> dict[str, object]:
 def test_killed_children_cost_at_most_the_pictures_at_hand(
     inst: Installation, drawn_study: str, worker: Supervisor
 ) -> None:
-    wait_until(lambda: statuses(inst).get("done", 0) >= 2 and at_hand(inst, drawn_study))
+    wait_until(lambda: statuses(inst).get("done", 0) >= 2 and at_hand(inst))
     before = done(inst)
-    for child in busy_children(inst):
+    for child in children():
         os.kill(child.pid, signal.SIGKILL)
     wait_until(lambda: statuses(inst) == {"done": 9})
     after = done(inst)
@@ -95,7 +102,7 @@ def test_killed_children_cost_at_most_the_pictures_at_hand(
 def test_a_killed_worker_is_taken_over_by_the_next(
     inst: Installation, drawn_study: str, worker: Supervisor, tmp_path: Path
 ) -> None:
-    wait_until(lambda: statuses(inst).get("done", 0) >= 2 and at_hand(inst, drawn_study))
+    wait_until(lambda: statuses(inst).get("done", 0) >= 2 and at_hand(inst))
     for process in workers():
         os.kill(process.pid, signal.SIGKILL)
     before = done(inst)
@@ -127,7 +134,7 @@ def test_a_stop_ends_after_the_pictures_at_hand_and_loses_none(
     wait_until(lambda: statuses(inst).get("done", 0) >= 1)
     with inst.transaction() as session:
         studies.stop(session, studies.get(session, drawn_study))
-    wait_until(lambda: not at_hand(inst, drawn_study))
+    wait_until(lambda: not at_hand(inst))
     n_done = statuses(inst)["done"]
     time.sleep(1.5)
     assert statuses(inst) == {"done": n_done, "pending": 9 - n_done}
