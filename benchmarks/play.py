@@ -7,6 +7,9 @@ does: the lit picture, both answers' pictures and the round ahead. With `--think
 and type for ten seconds on average before they answer; people take longer. After each load the
 database is checked: nothing lost, doubled, over the number wanted, or counted otherwise than its
 rows say.
+
+Before and after, the same players play skeleton.py in the same way: the least that such a game can
+be on the same libraries.
 """
 
 import argparse
@@ -19,7 +22,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 from itertools import count
@@ -39,6 +44,7 @@ from app.infra.storage import Storage
 from app.infra.supervisor import process_environment
 from app.models import ClusterMap, Label, Round
 from app.services import checks
+from benchmarks import skeleton
 from tests.factories import make_image, make_study, spot_map
 
 SLUG = "boats-and-kites"
@@ -70,32 +76,48 @@ def main() -> None:
         migrate(services.database_url)
         engine = make_engine(services.database_url)
         factory = session_factory(engine)
+        skeleton.fill(engine)
         with factory.begin() as session:
             fill(session, Storage(home / "storage"), arguments.pictures)
         settings = Settings(
             home=home, database_url=services.database_url, redis_url=services.redis_url
         )
-        port = free_port()
-        log = (Path(folder) / "web.log").open("w")
+        environment = process_environment(settings, services.database_url, services.redis_url)
+        print(f"{'':27}{'pairs/s':>9}{'deal ms':>15}{'guess ms':>15}{'CPU ms a round':>22}")
+        print(f"{'':27}{'':>9}{'median, p95':>15}{'median, p95':>15}{'server, PostgreSQL':>22}")
+        for target, ways in (
+            ("benchmarks.skeleton:app", [False]),
+            ("app.web.main:app", [False, True]),
+            ("benchmarks.skeleton:app", [False]),
+        ):
+            with serve(target, environment, Path(folder) / "web.log") as (port, web):
+                warm_up(port, whole=True in ways)
+                for whole in ways:
+                    report(Load(target, port, web, whole), factory, arguments)
+        engine.dispose()
+
+
+@contextmanager
+def serve(target: str, environment: Mapping[str, str], log: Path) -> Iterator[tuple[int, int]]:
+    """Two web processes of an application: their port, and the process from which both come."""
+    port = free_port()
+    with log.open("a") as file:
         web = subprocess.Popen(
             [
-                *(sys.executable, "-m", "uvicorn", "app.web.main:app", "--workers", "2"),
-                *("--port", str(port), "--log-level", "warning", "--no-access-log"),
+                *(sys.executable, "-m", "uvicorn", target, "--workers", "2", "--port", str(port)),
+                *("--log-level", "warning", "--no-access-log"),
                 *("--timeout-keep-alive", "60"),  # players who think keep their connection
             ],
-            env=process_environment(settings, services.database_url, services.redis_url),
-            stdout=log,
-            stderr=log,
+            env=environment,
+            stdout=file,
+            stderr=file,
         )
         try:
             wait_until_up(port)
-            warm_up(port)
-            report(port, web.pid, factory, arguments)
+            yield port, web.pid
         finally:
             web.terminate()
             web.wait()
-            log.close()
-            engine.dispose()
 
 
 def fill(session: Session, storage: Storage, n_pictures: int) -> None:
@@ -115,32 +137,45 @@ def wait_until_up(port: int) -> None:
     raise SystemExit("the web server does not start")
 
 
-def warm_up(port: int) -> None:
+def warm_up(port: int, *, whole: bool) -> None:
     """Have both processes load all they need. The port is open before either of them answers, so
     the first round is waited for before any time is counted."""
-    Client(port).round(0, whole=True, think_s=0.0)
-    play(port, 8, WARM_UP_S, whole=True, think_s=0.0)
+    Client(port).round(0, whole=whole, think_s=0.0)
+    play(port, 8, WARM_UP_S, whole=whole, think_s=0.0)
 
 
-def report(
-    port: int, web: int, factory: sessionmaker[Session], arguments: argparse.Namespace
-) -> None:
-    print(f"{'':24}{'pairs/s':>9}{'deal ms':>15}{'guess ms':>15}{'CPU ms a round':>22}")
-    print(f"{'':24}{'':>9}{'median, p95':>15}{'median, p95':>15}{'server, PostgreSQL':>22}")
-    for whole in (False, True):
-        for n_players in arguments.players:
-            before = cpu_s(web), cpu_s(keeper(factory)), n_answered(factory)
-            started = time.perf_counter()
-            found = play(port, n_players, arguments.seconds, whole=whole, think_s=arguments.think)
-            taken = time.perf_counter() - started
-            server, database = cpu_s(web) - before[0], cpu_s(keeper(factory)) - before[1]
-            name = f"{n_players} player{'s' * (n_players > 1)}, {'whole' if whole else 'pairs'}"
-            each = 1000 / found.n_rounds
-            print(
-                f"{name:24}{found.n_rounds / taken:9.1f}{cell(found.times['deal']):>15}"
-                f"{cell(found.times['guess']):>15}{server * each:13.1f}{database * each:9.1f}",
-                flush=True,
-            )
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is played: an application, where it answers, its process, whether rounds are whole."""
+
+    target: str
+    port: int
+    web: int
+    whole: bool
+
+    @property
+    def is_floor(self) -> bool:
+        return "skeleton" in self.target
+
+
+def report(load: Load, factory: sessionmaker[Session], arguments: argparse.Namespace) -> None:
+    for n_players in arguments.players:
+        before = cpu_s(load.web), cpu_s(keeper(factory)), n_answered(factory)
+        started = time.perf_counter()
+        found = play(
+            load.port, n_players, arguments.seconds, whole=load.whole, think_s=arguments.think
+        )
+        taken = time.perf_counter() - started
+        server, database = cpu_s(load.web) - before[0], cpu_s(keeper(factory)) - before[1]
+        what = "skeleton" if load.is_floor else "whole" if load.whole else "pairs"
+        name = f"{n_players} player{'s' * (n_players > 1)}, {what}"
+        each = 1000 / found.n_rounds
+        print(
+            f"{name:27}{found.n_rounds / taken:9.1f}{cell(found.times['deal']):>15}"
+            f"{cell(found.times['guess']):>15}{server * each:13.1f}{database * each:9.1f}",
+            flush=True,
+        )
+        if not load.is_floor:
             check(factory, n_rounds=before[2] + found.n_rounds)
 
 

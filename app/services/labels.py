@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, delete, func, or_, select, update
+from sqlalchemy import Select, bindparam, delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -94,18 +94,14 @@ def ask_after_guess(session: Session, *, class_id: int, simulated: bool, n_label
     Fewer wait for upkeep. So do those of rounds that end in the same moment, which do not see each
     other, until the next one comes.
     """
-    session.add(NewLabels(class_id=class_id, simulated=simulated, n_labels=n_labels))
-    session.flush()
+    new = {"class_id": class_id, "simulated": simulated, "n_labels": n_labels}
+    session.execute(_NOTE, new)
     if not _are_enough_new(session, class_id, simulated=simulated):
         return
-    flag = _flag(simulated=simulated)
-    of_class = StudyClass.id == class_id
-    changed = session.scalar(
-        update(StudyClass).where(of_class, ~flag).values({flag: True}).returning(StudyClass.id)
-    )
+    changed = session.scalar(_RAISE[simulated], {"class_id": class_id})
     if changed is None:
         # A job waits already. Until this guess is stored it cannot take up the labels without it.
-        waits = session.scalar(select(flag).where(of_class).with_for_update(read=True))
+        waits = session.scalar(_LOCKED_FLAG[simulated], {"class_id": class_id})
         if waits:
             return
     enqueue(
@@ -151,6 +147,28 @@ def note_new_labels(session: Session, *, class_id: int, simulated: bool, are_the
 
 def _flag(*, simulated: bool) -> InstrumentedAttribute[bool]:
     return StudyClass.has_new_simulated_labels if simulated else StudyClass.has_new_labels
+
+
+# What every guess asks is built once: building it takes longer than the database does.
+_NOTE = text(
+    """
+    insert into new_labels (class_id, simulated, n_labels)
+    values (:class_id, :simulated, :n_labels)
+    """
+)
+_OF_CLASS = StudyClass.id == bindparam("class_id")
+_RAISE = {
+    simulated: update(StudyClass)
+    .where(_OF_CLASS, ~_flag(simulated=simulated))
+    .values({_flag(simulated=simulated): True})
+    .returning(StudyClass.id)
+    .execution_options(synchronize_session=False)
+    for simulated in (False, True)
+}
+_LOCKED_FLAG = {
+    simulated: select(_flag(simulated=simulated)).where(_OF_CLASS).with_for_update(read=True)
+    for simulated in (False, True)
+}
 
 
 def group_class(

@@ -74,7 +74,8 @@ def post(
     """Add lines that are not in the ledger yet, and those for badges that are reached by now; the
     lines that were added. tallies: locked ones of all the players concerned. rounds_of: by player,
     the round to which a badge belongs."""
-    added = _insert(session, lines)
+    with session.no_autoflush:  # a tally is stored once, with all that there is to count
+        added = _insert(session, lines)
     for line in added:
         if line.reason in _COUNTED:
             name = _COUNTED[line.reason]

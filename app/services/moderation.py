@@ -397,8 +397,7 @@ def _put_back(session: Session, study: Study, state: _State) -> None:
 
 def check_may_play(session: Session, study: Study, player: Player) -> None:
     """ForbiddenError for a player who is banned from the study."""
-    restriction = session.get(Restriction, (study.id, player.id))
-    if restriction is not None and restriction.kind == "banned":
+    if _restriction_of(session, study.id, player.id) == "banned":
         raise ForbiddenError(
             f"You cannot go on playing “{study.name}”: its researchers have ended it for you. "
             "Other games are open to you as before. If you think that this is a mistake, "
@@ -438,7 +437,17 @@ def is_left_out(session: Session, round_: Round) -> bool:
     if round_.practice or round_.player.is_simulated:
         return False
     session.execute(_LOCKED_PLAYER, {"player_id": round_.player_id})
-    return session.get(Restriction, (round_.study_id, round_.player_id)) is not None
+    return _restriction_of(session, round_.study_id, round_.player_id) is not None
+
+
+def _restriction_of(session: Session, study_id: UUID, player_id: UUID) -> str | None:
+    kind: str | None = session.scalar(_KIND, {"study_id": study_id, "player_id": player_id})
+    return kind
+
+
+_KIND = select(Restriction.kind).where(
+    Restriction.study_id == bindparam("study_id"), Restriction.player_id == bindparam("player_id")
+)
 
 
 _LOCKED_PLAYER = (

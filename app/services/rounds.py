@@ -5,8 +5,8 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, bindparam, select, update
-from sqlalchemy.orm import InstrumentedAttribute, Session, contains_eager, joinedload
+from sqlalchemy import Select, bindparam, select, text, update
+from sqlalchemy.orm import Session, contains_eager, joinedload, load_only
 
 from app import rules
 from app.concepts.cleaning import MAX_LABEL_CHARACTERS, tidy_label
@@ -179,29 +179,45 @@ def _next_daily_map(session: Session, player: Player, study: Study, day: date) -
 
 def get_round(session: Session, *, round_id: UUID, player: Player, lock: bool = False) -> Round:
     """The player's round with its map, picture and class. NotFoundError when it is not theirs."""
-    query = _LOCKED_ROUND if lock else _ROUND
-    round_ = session.scalar(query, {"round_id": round_id, "player_id": player.id})
+    return _get(session, _LOCKED_ROUND if lock else _ROUND, round_id, player)
+
+
+def get_pictured(session: Session, *, round_id: UUID, player: Player) -> Round:
+    """The player's round with no more than its pictures need: they are most of what is asked for.
+    NotFoundError when it is not theirs."""
+    return _get(session, _PICTURED, round_id, player)
+
+
+def _get(session: Session, query: Select[Round], round_id: UUID, player: Player) -> Round:
+    round_: Round | None = session.scalar(query, {"round_id": round_id, "player_id": player.id})
     if round_ is None:
         raise NotFoundError("There is no such round of yours.")
     return round_
 
 
 # What every request of a round asks is built once: building it takes longer than the database does.
-_ROUND = (
+_OWN_ROUND = (
     select(Round)
     .join(Round.cluster_map)
     .join(ClusterMap.image)
     .where(Round.id == bindparam("round_id"), Round.player_id == bindparam("player_id"))
-    .options(
-        contains_eager(Round.cluster_map)
-        .contains_eager(ClusterMap.image)
-        .options(joinedload(Image.image_class), joinedload(Image.study)),
-        contains_eager(Round.cluster_map).options(
-            joinedload(ClusterMap.layer), joinedload(ClusterMap.known_answer)
-        ),
-        joinedload(Round.player),
-        joinedload(Round.guessed_class),
-    )
+)
+_PICTURED = _OWN_ROUND.options(
+    load_only(Round.status, Round.reveal_index, raiseload=True),
+    contains_eager(Round.cluster_map).options(
+        load_only(ClusterMap.array_name, raiseload=True),
+        contains_eager(ClusterMap.image).load_only(Image.view_key, Image.maps_key, raiseload=True),
+    ),
+)
+_ROUND = _OWN_ROUND.options(
+    contains_eager(Round.cluster_map)
+    .contains_eager(ClusterMap.image)
+    .options(joinedload(Image.image_class), joinedload(Image.study)),
+    contains_eager(Round.cluster_map).options(
+        joinedload(ClusterMap.layer), joinedload(ClusterMap.known_answer)
+    ),
+    joinedload(Round.player),
+    joinedload(Round.guessed_class),
 )
 _CLASS_OF_STUDY = select(StudyClass).where(
     StudyClass.id == bindparam("class_id"), StudyClass.study_id == bindparam("study_id")
@@ -354,21 +370,31 @@ def _finish(
     round_.status, round_.guessed_class = status, guessed_class
     round_.nothing_nameable = nothing_nameable
     round_.finished_at = datetime.now(UTC)
-    counted: dict[InstrumentedAttribute[int], ColumnElement[int]] = {}
-    if round_.player.is_simulated and not round_.practice:
-        counted = {ClusterMap.simulated_n_finished: ClusterMap.simulated_n_finished + 1}
-    elif round_.is_excluded and had_place:
-        counted = {ClusterMap.n_leased: ClusterMap.n_leased - 1}
-    elif round_.counts:
-        counted = {
-            ClusterMap.n_finished: ClusterMap.n_finished + 1,
-            ClusterMap.n_leased: ClusterMap.n_leased - 1,
-        }
-    if counted:
-        session.execute(
-            update(ClusterMap).where(ClusterMap.id == round_.cluster_map_id).values(counted)
-        )
     session.flush()
+    if round_.player.is_simulated and not round_.practice:
+        _count(session, round_, simulated=1)
+    elif round_.is_excluded and had_place:
+        _count(session, round_, leased=-1)
+    elif round_.counts:
+        _count(session, round_, finished=1, leased=-1)
+
+
+def _count(
+    session: Session, round_: Round, *, finished: int = 0, leased: int = 0, simulated: int = 0
+) -> None:
+    """Add to what a round's map counts."""
+    more = {"finished": finished, "leased": leased, "simulated": simulated}
+    session.execute(_COUNT, {"map_id": round_.cluster_map_id, **more})
+    session.expire(round_.cluster_map, ["n_finished", "n_leased", "simulated_n_finished"])
+
+
+_COUNT = text(
+    """
+    update cluster_maps set n_finished = n_finished + :finished, n_leased = n_leased + :leased,
+        simulated_n_finished = simulated_n_finished + :simulated
+    where id = :map_id
+    """
+)
 
 
 def _pay(session: Session, round_: Round, agreed: Sequence[str]) -> None:
@@ -399,7 +425,6 @@ def _pay(session: Session, round_: Round, agreed: Sequence[str]) -> None:
         tally.n_daily += 1
         day = f"{round_.daily_on} {round_.study_id.hex[:8]}"
         lines.append(ledger.Line(player_id, round_.id, "daily", rules.DAILY_POINTS, day))
-    session.flush()
     ledger.post(session, lines, tallies, rounds_of={player_id: round_.id})
 
 

@@ -7,13 +7,12 @@ from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from app import rules
-from app.explain.render import heatmap_overlay, masked_picture
 from app.infra.errors import ForbiddenError, NotFoundError
 from app.infra.storage import Storage
 from app.models import ClusterMap, KnownAnswer, Label, Layer, Player, PointsEntry, Round
 from app.services import live
 from app.services.answers import Answers, counting_answers
-from app.services.drawing import read_map, read_view, to_jpeg, view_file
+from app.services.drawing import heat_picture, lit_picture, view_file
 from app.services.live import Company
 
 
@@ -27,13 +26,9 @@ def picture(storage: Storage, round_: Round, *, reveal_index: int) -> bytes:
         raise NotFoundError("There is no such step.")
     if round_.is_open and reveal_index > round_.reveal_index:
         raise ForbiddenError("That much has not been revealed yet.")
-    return to_jpeg(
-        masked_picture(
-            read_view(storage, round_.cluster_map.image),
-            read_map(storage, round_.cluster_map.image, round_.cluster_map.array_name),
-            percent=rules.REVEAL_PERCENTS[reveal_index],
-        )
-    )
+    cluster_map = round_.cluster_map
+    percent = rules.REVEAL_PERCENTS[reveal_index]
+    return lit_picture(storage, cluster_map.image, cluster_map.array_name, percent=percent)
 
 
 def answer_picture(storage: Storage, round_: Round, *, heat: bool) -> bytes:
@@ -44,9 +39,7 @@ def answer_picture(storage: Storage, round_: Round, *, heat: bool) -> bytes:
     cluster_map = round_.cluster_map
     if not heat:
         return view_file(storage, cluster_map.image)
-    view = read_view(storage, cluster_map.image)
-    array = read_map(storage, cluster_map.image, cluster_map.array_name)
-    return to_jpeg(heatmap_overlay(view, array))
+    return heat_picture(storage, cluster_map.image, cluster_map.array_name)
 
 
 def labels_of_others(session: Session, round_: Round) -> list[tuple[str, int]]:

@@ -466,7 +466,7 @@ def picture(
     session: SessionDep, storage: StorageDep, player: KnownPlayerDep, round_id: UUID, step: int
 ) -> Response:
     """The picture, black but for what a step of the reveal ladder (0 to 5) shows."""
-    round_ = rounds.get_round(session, round_id=round_id, player=player)
+    round_ = rounds.get_pictured(session, round_id=round_id, player=player)
     content = shown.picture(storage, round_, reveal_index=step)
     return Response(content, media_type="image/jpeg", headers=_PICTURE_HEADERS)
 
@@ -480,6 +480,6 @@ def answer(
     heat: bool = False,
 ) -> Response:
     """The whole picture of a finished round, with or without the heat map."""
-    round_ = rounds.get_round(session, round_id=round_id, player=player)
+    round_ = rounds.get_pictured(session, round_id=round_id, player=player)
     content = shown.answer_picture(storage, round_, heat=heat)
     return Response(content, media_type="image/jpeg", headers=_PICTURE_HEADERS)

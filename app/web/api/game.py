@@ -126,7 +126,7 @@ def picture(
     session: SessionDep, storage: StorageDep, player: PlayerDep, round_id: UUID, step: int
 ) -> Response:
     """The picture, black but for what a step (0 to the round's reveal_index) lights."""
-    round_ = rounds.get_round(session, round_id=round_id, player=player)
+    round_ = rounds.get_pictured(session, round_id=round_id, player=player)
     content = shown.picture(storage, round_, reveal_index=step)
     return Response(content, media_type="image/jpeg")
 
@@ -145,7 +145,7 @@ def answer(
     heat: bool = False,
 ) -> Response:
     """The whole picture of a finished round; heat=true lays the heat map over it."""
-    round_ = rounds.get_round(session, round_id=round_id, player=player)
+    round_ = rounds.get_pictured(session, round_id=round_id, player=player)
     content = shown.answer_picture(storage, round_, heat=heat)
     return Response(content, media_type="image/jpeg")
 
