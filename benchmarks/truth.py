@@ -7,6 +7,8 @@ For the fair and the biased network of the picture book, on scenes that neither 
 (b) naming: is a map's top concept, found by 50 simulated players of mixed skill, a word of the
     part with the most of its energy;
 (c) the bias found: which concept carries the most weight in the last layers for the tied class.
+(b) and (c) are played by several crews of players, each apart from the others, for which 50 one
+draws makes a difference of points.
 
     python benchmarks/truth.py
 """
@@ -18,8 +20,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -76,6 +80,11 @@ merged by their weights, so that they differ from clusters in the grouping alone
 MapKey = tuple[int, str, int]
 """Number of the picture, layer, rank of the cluster map."""
 
+Concepts = dict[MapKey, list[ConceptScore[str]]]
+"""What a crew says that each map shows, the first concept first."""
+
+_T = TypeVar("_T")
+
 
 @dataclass(frozen=True)
 class Case:
@@ -95,7 +104,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pictures", type=int, default=6, help="of each class")
     parser.add_argument("--tied", type=int, default=20, help="of each tied class, for the bias")
-    parser.add_argument("--players", type=int, default=50)
+    parser.add_argument("--players", type=int, default=50, help="of each crew")
+    parser.add_argument("--crews", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=50, help="played on each cluster map")
     parser.add_argument("--clusterer", default="fast")
     parser.add_argument("--recipe", default="layerplay", help="by which labels become concepts")
@@ -136,34 +146,47 @@ def section(title: str, path: Path, *, options: argparse.Namespace) -> str:
             wanted[:n_of_all] + [r for r in wanted[n_of_all:] if r.class_name in TIED],
         )
     ]
-    players_rng = np.random.default_rng(options.seed)
-    players = [SimulatedPlayer(draw_traits(players_rng)) for _ in range(options.players)]
-    game = play(cases, players, options.rounds, look_at_all(cases), players_rng)
-    concepts = score(
-        game,
-        get_recipe(options.recipe),
-        get_score(options.score or options.recipe),
-        load_embedder(),
-    )
+    sights = look_at_all(cases)
+    crews = [
+        play_and_score(cases, sights, options, np.random.default_rng([options.seed, crew]))
+        for crew in progress(f"{title}: crews", range(options.crews))
+    ]
     of_all = cases[:n_of_all]
     return "\n".join(
         [
             *(f"## {title}", ""),
             *localisation_table(of_all, rng),
             "",
-            *naming_table(of_all, concepts, rng),
+            *naming_table(of_all, crews, rng),
             "",
-            *bias_table(cases, concepts, rng),
+            *bias_table(cases, crews, rng),
             "",
         ]
     )
 
 
-def progress(what: str, wanted: Sequence[Recipe]) -> Iterable[Recipe]:
-    for i, recipe in enumerate(wanted):
+def progress(what: str, wanted: Sequence[_T]) -> Iterable[_T]:
+    for i, one in enumerate(wanted):
         if i % 10 == 0:
-            print(f"{what}: {i} of {len(wanted)} explained", file=sys.stderr, flush=True)
-        yield recipe
+            print(f"{what}: {i} of {len(wanted)}", file=sys.stderr, flush=True)
+        yield one
+
+
+def play_and_score(
+    cases: Sequence[Case],
+    sights: Mapping[MapKey, Sequence[Sight]],
+    options: argparse.Namespace,
+    rng: np.random.Generator,
+) -> Concepts:
+    """The concepts of every cluster map by one crew of players."""
+    players = [SimulatedPlayer(draw_traits(rng)) for _ in range(options.players)]
+    game = play(cases, players, options.rounds, sights, rng)
+    return score(
+        game,
+        get_recipe(options.recipe),
+        get_score(options.score or options.recipe),
+        load_embedder(),
+    )
 
 
 # --- explaining, with the peers on the same layer
@@ -323,12 +346,10 @@ def given_concepts(
     ]
 
 
-def score(
-    game: Game, recipe: ConceptRecipe, score_class: Score, embed: Embedder
-) -> dict[MapKey, list[ConceptScore[str]]]:
+def score(game: Game, recipe: ConceptRecipe, score_class: Score, embed: Embedder) -> Concepts:
     """The concepts of every cluster map."""
     records = dict(enumerate(game.records))
-    scores: dict[MapKey, list[ConceptScore[str]]] = {}
+    scores: Concepts = {}
     for given in given_concepts(game, recipe, embed):
         scores |= score_class(given, players=records)
     return scores
@@ -427,31 +448,47 @@ def localisation_table(cases: Sequence[Case], rng: np.random.Generator) -> list[
 
 
 def naming_table(
-    cases: Sequence[Case],
-    concepts: dict[MapKey, list[ConceptScore[str]]],
-    rng: np.random.Generator,
+    cases: Sequence[Case], crews: Sequence[Concepts], rng: np.random.Generator
 ) -> list[str]:
     lines = [
         "Naming: share of the cluster maps whose top concept is a word of the part with the most",
         "of their energy, in percent; of all maps, and of those with more than so much of it.",
         "",
-        "| layer | maps | all | over 40 % | over 60 % |",
-        "|---|---|---|---|---|",
+        "| layer | maps | all | over 40 % | over 60 % | by crew |",
+        "|---|---|---|---|---|---|",
     ]
-    found = [
-        (layer, *judge(case, cluster, concepts.get((number, layer, rank), ())))
+    keys = [
+        (number, layer, rank)
         for number, case in enumerate(cases)
         for layer, clusters in case.clusters.items()
-        for rank, cluster in enumerate(clusters)
+        for rank in range(len(clusters))
     ]
+    judged = [
+        [
+            judge(
+                cases[number],
+                cases[number].clusters[layer][rank],
+                crew.get((number, layer, rank), ()),
+            )
+            for number, layer, rank in keys
+        ]
+        for crew in crews
+    ]
+    shares = np.array([share for share, _ in judged[0]])
+    named = np.array([[named for _, named in one] for one in judged], float)
+    pictures = np.array([number for number, _, _ in keys])
+    layers = np.array([layer for _, layer, _ in keys])
     for wanted in [*cases[0].clusters, None]:
-        rows = [row for row in found if wanted in (row[0], None)]
+        here = layers == wanted if wanted else np.ones(len(keys), bool)
         columns = []
         for least in (0.0, 0.4, 0.6):
-            right = np.array([named for _, share, named in rows if share > least], float)
-            columns.append(percent_of(right, rng) if len(right) else "–")
+            rows = here & (shares > least)
+            columns.append(
+                percent_by_crew(named[:, rows], pictures[rows], rng) if rows.any() else "–"
+            )
+        by_crew = ", ".join(f"{100 * one:.0f}" for one in sorted(named[:, here].mean(axis=1)))
         name = f"`{wanted}`" if wanted else "all"
-        lines.append(f"| {name} | {len(rows)} | {' | '.join(columns)} |")
+        lines.append(f"| {name} | {here.sum()} | {' | '.join(columns)} | {by_crew} |")
     return lines
 
 
@@ -467,46 +504,48 @@ def judge(
 
 
 def bias_table(
-    cases: Sequence[Case],
-    concepts: dict[MapKey, list[ConceptScore[str]]],
-    rng: np.random.Generator,
+    cases: Sequence[Case], crews: Sequence[Concepts], rng: np.random.Generator
 ) -> list[str]:
     lines = [
         "The planted cue: per layer, the heaviest concepts of the tied class over all its pictures",
-        "(share of the layer's weight), and in how many pictures the cue is named first.",
+        "and crews (share of the layer's weight), and in how many pictures the cue is named first.",
         "",
-        "| class | cue | layer | heaviest concepts | cue first, % of pictures |",
-        "|---|---|---|---|---|",
+        "| class | cue | layer | heaviest concepts | cue first, % of pictures | by crew |",
+        "|---|---|---|---|---|---|",
     ]
     for class_name, cue in ((TIED_TO_WATER, "water"), (TIED_TO_MARK, "mark")):
         numbers = [i for i, case in enumerate(cases) if case.class_name == class_name]
         for layer in cases[0].clusters:
-            by_picture = [concept_weights(cases[i], i, layer, concepts) for i in numbers]
+            weighed = [
+                [concept_weights(cases[i], i, layer, concepts) for i in numbers]
+                for concepts in crews
+            ]
             whole: dict[str, float] = defaultdict(float)
-            for weights in by_picture:
+            for weights in chain.from_iterable(weighed):
                 for name, weight in weights.items():
-                    whole[name] += weight / len(by_picture)
+                    whole[name] += weight / len(numbers) / len(crews)
             heaviest = sorted(whole.items(), key=lambda item: -item[1])[:3]
             listed = ", ".join(f"{name} {weight:.0f} %" for name, weight in heaviest)
             first = np.array(
                 [
-                    bool(weights)
-                    and names(
-                        max(weights, key=weights.__getitem__), class_name=class_name, region=cue
-                    )
-                    for weights in by_picture
+                    [
+                        bool(weights)
+                        and names(
+                            max(weights, key=weights.__getitem__), class_name=class_name, region=cue
+                        )
+                        for weights in by_picture
+                    ]
+                    for by_picture in weighed
                 ],
                 float,
             )
-            lines.append(
-                f"| {class_name} | {cue} | `{layer}` | {listed} | {percent_of(first, rng)} |"
-            )
+            found = percent_by_crew(first, np.arange(len(numbers)), rng)
+            by_crew = ", ".join(f"{100 * one:.0f}" for one in sorted(first.mean(axis=1)))
+            lines.append(f"| {class_name} | {cue} | `{layer}` | {listed} | {found} | {by_crew} |")
     return lines
 
 
-def concept_weights(
-    case: Case, number: int, layer: str, concepts: dict[MapKey, list[ConceptScore[str]]]
-) -> dict[str, float]:
+def concept_weights(case: Case, number: int, layer: str, concepts: Concepts) -> dict[str, float]:
     """Each map's weight, in percent of the layer's kept maps, given to its best concepts."""
     clusters = case.clusters[layer]
     total = sum(cluster.weight for cluster in clusters)
@@ -533,6 +572,23 @@ def interval(
 def shown(found: tuple[float, float, float], decimals: int) -> str:
     value, low, high = (f"{number:.{decimals}f}" for number in found)
     return f"{value} ({low} to {high})"
+
+
+def percent_by_crew(
+    values: NDArray[np.float64], pictures: NDArray[np.intp], rng: np.random.Generator
+) -> str:
+    """The mean of values [n_crews, n], each of a picture, in percent; its interval is that of
+    crews and pictures drawn anew, each as a whole."""
+    numbers, at = np.unique(pictures, return_inverse=True)
+    sizes = np.bincount(at)
+    sums = np.stack([np.bincount(at, row) for row in values])
+
+    def mean(chosen: NDArray[np.intp]) -> float:
+        crews = rng.integers(0, len(values), len(values))
+        return 100 * float(sums[np.ix_(crews, chosen)].sum() / len(crews) / sizes[chosen].sum())
+
+    _, low, high = interval(mean, len(numbers), rng)
+    return shown((100 * float(values.mean()), low, high), 1)
 
 
 def percent_of(values: NDArray[np.float64], rng: np.random.Generator) -> str:

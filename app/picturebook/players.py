@@ -27,12 +27,14 @@ NEAR_BLACK: Final = 24
 @dataclass(frozen=True, slots=True)
 class Seen:
     """A region as far as it is visible. area: its share of the whole picture, 0..1. share_of_lit:
-    its share of all that is lit. colour: what most would call it, "red" say."""
+    its share of the area of all that is lit; share_of_light: of the light that comes from it.
+    colour: what most would call it, "red" say."""
 
     region: str
     px: int
     area: float
     share_of_lit: float
+    share_of_light: float
     colour: str
 
 
@@ -66,18 +68,34 @@ def see(picture: NDArray[np.uint8], region_map: NDArray[np.uint8]) -> Sight:
     channels = [
         np.bincount(numbers, weight * pixels[:, c], minlength=len(counts)) for c in range(3)
     ]
+    light = np.bincount(numbers, _luminance(pixels), minlength=len(counts))
     regions = [
         Seen(
             region=REGIONS[n - 1],
             px=int(counts[n]),
             area=float(counts[n] / region_map.size),
             share_of_lit=float(counts[n] / len(numbers)),
+            share_of_light=float(light[n] / light.sum()),
             colour=_colour_name(*(float(channel[n] / weights[n]) for channel in channels)),
         )
         for n in np.flatnonzero(counts)
         if n > 0
     ]
     return Sight(len(numbers), tuple(sorted(regions, key=lambda seen: (-seen.px, seen.region))))
+
+
+# How much light a screen gives for a channel's value 0..255, 1 at most (IEC 61966-2-1, sRGB).
+_VALUES: Final = np.arange(256) / 255
+_LIGHT: Final = np.where(_VALUES <= 0.04045, _VALUES / 12.92, ((_VALUES + 0.055) / 1.055) ** 2.4)
+
+
+def _luminance(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """How much light the eye gets from each pixel, RGB [n, 3], 0..1 (ITU-R BT.709)."""
+    shares = (0.2126, 0.7152, 0.0722)
+    luminance: NDArray[np.float64] = sum(
+        (share * _LIGHT[pixels[:, c]] for c, share in enumerate(shares)), np.zeros(len(pixels))
+    )
+    return luminance
 
 
 # The hue in turns (0..1) up to which a colour has its name; beyond the last it is red again.
@@ -196,7 +214,7 @@ Decision = Reveal | Guess | Resign
 
 # Shares of the whole picture. At 512 px the first is 31 px, the side of 6.
 _SLIVER_AREA: Final = 0.00012
-_SLIVER_SHARE_OF_LIT: Final = 0.03
+_SLIVER_SHARE_OF_LIGHT: Final = 0.03
 # The area at which 63 % of what is ever recognised is: 28 px squared for skill 0, 12 for skill 1.
 _KNOWN_AREA: Final = (0.0030, 0.0006)
 _MOST_RECOGNISED: Final = (0.55, 0.98)
@@ -271,7 +289,7 @@ _LOOK_ALIKES: Final[Mapping[str, tuple[str, ...]]] = {
 @dataclass(frozen=True, slots=True)
 class _Impression:
     """What a player takes a visible region for. told_apart: they know of which class it is.
-    prominence: the largest share, 0..1, of all that was lit that it has had at any look so far."""
+    prominence: the largest share of the light, 0..1, that it has had at any look so far."""
 
     seen: Seen
     region: str
@@ -331,11 +349,11 @@ class SimulatedPlayer:
         prominence: dict[str, float] = {}
         for sight in looks:
             for seen in sight.regions:
-                prominence[seen.region] = max(prominence.get(seen.region, 0), seen.share_of_lit)
+                prominence[seen.region] = max(prominence.get(seen.region, 0), seen.share_of_light)
         found = [
             self._impression(seen, prominence[seen.region], class_name, rng)
             for seen in looks[-1].regions
-            if seen.area >= _SLIVER_AREA and prominence[seen.region] >= _SLIVER_SHARE_OF_LIT
+            if seen.area >= _SLIVER_AREA and prominence[seen.region] >= _SLIVER_SHARE_OF_LIGHT
         ]
         made_out = [impression for impression in found if impression is not None]
         return sorted(made_out, key=lambda impression: -impression.prominence)

@@ -35,7 +35,7 @@ NOTHING = Sight(lit_px=0, regions=())
 
 
 def sight_of(*regions: tuple[str, float], picture_px: int = 512 * 512) -> Sight:
-    """A sight of these regions, each with its share of the picture, in percent."""
+    """A sight of these regions, equally bright, each with its share of the picture, in percent."""
     lit = sum(percent for _, percent in regions)
     return Sight(
         lit_px=round(lit / 100 * picture_px),
@@ -45,6 +45,7 @@ def sight_of(*regions: tuple[str, float], picture_px: int = 512 * 512) -> Sight:
                 px=round(percent / 100 * picture_px),
                 area=percent / 100,
                 share_of_lit=percent / lit,
+                share_of_light=percent / lit,
                 colour="red",
             )
             for region, percent in regions
@@ -151,10 +152,22 @@ class TestSeeing:
         sight = see(picture, region_map)
         # The two pixels of the third row have no name: they are lit, and nothing.
         assert sight.lit_px == 10
-        assert sight.regions == (
-            Seen("sky", px=5, area=0.05, share_of_lit=0.5, colour="red"),
-            Seen("wheel", px=3, area=0.03, share_of_lit=0.3, colour="blue"),
-        )
+        assert [
+            (seen.region, seen.px, seen.area, seen.share_of_lit, seen.colour)
+            for seen in sight.regions
+        ] == [("sky", 5, 0.05, 0.5, "red"), ("wheel", 3, 0.03, 0.3, "blue")]
+
+    def test_light_is_what_the_eye_gets_of_it(self) -> None:
+        """A pixel of half the value gives a fifth of the light, a green one three times a red's."""
+        picture = np.zeros((4, 4, 3), np.uint8)
+        picture[0], picture[1], picture[2] = (0, 255, 0), (255, 0, 0), (0, 128, 0)
+        region_map = np.zeros((4, 4), np.uint8)
+        for row, region in enumerate(("grass", "sail", "hill")):
+            region_map[row] = REGIONS.index(region) + 1
+        light = {seen.region: seen.share_of_light for seen in see(picture, region_map).regions}
+        assert sum(light.values()) == pytest.approx(1)
+        assert light["grass"] / light["sail"] == pytest.approx(0.7152 / 0.2126)
+        assert light["hill"] / light["grass"] == pytest.approx(0.2159, abs=1e-4)
 
     def test_a_black_picture_shows_nothing(self) -> None:
         region_map = np.full((4, 4), 3, np.uint8)
@@ -294,6 +307,20 @@ class TestTyping:
             assert order in ([], ["body"], ["wheel"], ["body", "wheel"])
             n_both += len(order) == 2
         assert n_both > 50
+
+    def test_a_bright_thing_comes_before_a_larger_one_at_the_dim_rim(self) -> None:
+        """A mark of 20 pixels squared in the middle of the light, and five times as much grass that
+        the rim of the light barely reaches."""
+        picture = np.zeros((256, 256, 3), np.uint8)
+        region_map = np.full((256, 256), REGIONS.index("grass") + 1, np.uint8)
+        picture[100:149, 100:149] = (40, 60, 30)
+        region_map[115:135, 115:135] = REGIONS.index("mark") + 1
+        picture[115:135, 115:135] = (230, 180, 210)
+        sight = see(picture, region_map)
+        assert [seen.region for seen in sight.regions] == ["grass", "mark"]
+        first = [g.labels[0].lower() for g in guesses(many(sight, FLAWLESS, class_name="bird"))]
+        marks = [label for label in first if names(label, class_name="bird", region="mark")]
+        assert len(marks) > 0.7 * len(first) > 0
 
     def test_what_the_first_look_was_about_is_remembered(self) -> None:
         """A mark alone at first, then more and more grass around it."""
