@@ -496,11 +496,16 @@ def judge(
     case: Case, cluster: ClusterMap, scores: Sequence[ConceptScore[str]]
 ) -> tuple[float, bool]:
     """The energy share of the map's best part, and whether the map's scores name it first."""
-    shares = energy_shares(cluster.map, candidate_masks(case.scene))
-    part = candidates(case.scene)[int(shares.argmax())]
+    part, share = best_part(case, cluster)
     best = best_concepts(scores)
     named = bool(best) and names(best[0], class_name=case.class_name, region=part)
-    return float(shares.max()), named
+    return share, named
+
+
+def best_part(case: Case, cluster: ClusterMap) -> tuple[str, float]:
+    """The part with the most of a map's energy, and its share."""
+    shares = energy_shares(cluster.map, candidate_masks(case.scene))
+    return candidates(case.scene)[int(shares.argmax())], float(shares.max())
 
 
 def bias_table(
@@ -509,9 +514,11 @@ def bias_table(
     lines = [
         "The planted cue: per layer, the heaviest concepts of the tied class over all its pictures",
         "and crews (share of the layer's weight), and in how many pictures the cue is named first.",
+        "By energy: in how many the maps with most of their energy in the cue weigh most, which no",
+        "player has a hand in.",
         "",
-        "| class | cue | layer | heaviest concepts | cue first, % of pictures | by crew |",
-        "|---|---|---|---|---|---|",
+        "| class | cue | layer | heaviest concepts | cue first, % | by crew | by energy, % |",
+        "|---|---|---|---|---|---|---|",
     ]
     for class_name, cue in ((TIED_TO_WATER, "water"), (TIED_TO_MARK, "mark")):
         numbers = [i for i, case in enumerate(cases) if case.class_name == class_name]
@@ -541,8 +548,22 @@ def bias_table(
             )
             found = percent_by_crew(first, np.arange(len(numbers)), rng)
             by_crew = ", ".join(f"{100 * one:.0f}" for one in sorted(first.mean(axis=1)))
-            lines.append(f"| {class_name} | {cue} | `{layer}` | {listed} | {found} | {by_crew} |")
+            by_energy = percent_of(
+                np.array([heaviest_part(cases[i], layer) == cue for i in numbers], float), rng
+            )
+            lines.append(
+                f"| {class_name} | {cue} | `{layer}` | {listed} | {found} | {by_crew} "
+                f"| {by_energy} |"
+            )
     return lines
+
+
+def heaviest_part(case: Case, layer: str) -> str | None:
+    """The part whose maps weigh most, each map that of most of its energy; None without maps."""
+    weights: dict[str, float] = defaultdict(float)
+    for cluster in case.clusters[layer]:
+        weights[best_part(case, cluster)[0]] += cluster.weight
+    return max(weights, key=weights.__getitem__, default=None)
 
 
 def concept_weights(case: Case, number: int, layer: str, concepts: Concepts) -> dict[str, float]:
