@@ -53,7 +53,7 @@ bench: install ## Run every benchmark
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group bench
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; PYTHONPATH=. $(BIN)/python "$$file"; done
 
-picturebook: install ## Draw the picture book and train its networks anew (an hour on two cores)
+picturebook: install ## Draw the picture book and train its networks anew (20 to 60 minutes on two cores)
 	@$(BIN)/python -m app.picturebook.training $(ARGS)
 
 screenshots: install ## Take the README's screenshots anew

@@ -3,15 +3,18 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import TypeVarTuple
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select, text, update
+from sqlalchemy import Select, bindparam, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app import rules
 from app.models import Player, PointsEntry, Round, Tally
 from app.services.answers import unnameable_maps
+
+_Row = TypeVarTuple("_Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,17 +258,26 @@ def news(session: Session, player_id: UUID) -> list[PointsEntry]:
     return list(session.scalars(_NEWS, {"player_id": player_id}))
 
 
-_NEWS = (
-    select(PointsEntry)
-    .join(Round, Round.id == PointsEntry.round_id)
-    .join(Tally, Tally.player_id == Round.player_id)
-    .where(
-        Round.player_id == bindparam("player_id"),
-        PointsEntry.id > Tally.news_seen_to,
-        PointsEntry.reason.in_(("confirmed", "first")),
+def n_news(session: Session, player_id: UUID) -> int:
+    """How many points came while the player was away, and they have not been told of."""
+    points: int = session.execute(_N_NEWS, {"player_id": player_id}).scalar_one()
+    return points
+
+
+def _of_news(query: Select[*_Row]) -> Select[*_Row]:
+    return (
+        query.join(Round, Round.id == PointsEntry.round_id)
+        .join(Tally, Tally.player_id == Round.player_id)
+        .where(
+            Round.player_id == bindparam("player_id"),
+            PointsEntry.id > Tally.news_seen_to,
+            PointsEntry.reason.in_(("confirmed", "first")),
+        )
     )
-    .order_by(PointsEntry.id)
-)
+
+
+_NEWS = _of_news(select(PointsEntry)).order_by(PointsEntry.id)
+_N_NEWS = _of_news(select(func.coalesce(func.sum(PointsEntry.points), 0)))
 
 
 def mark_news_seen(session: Session, player_id: UUID, *, up_to: int) -> None:

@@ -268,9 +268,12 @@ def guess(
     round_ = get_round(session, round_id=round_id, player=player, lock=True)
     if not round_.is_open:
         return round_
-    guessed_class = session.scalar(
-        _CLASS_OF_STUDY, {"class_id": class_id, "study_id": round_.study_id}
-    )
+    image = round_.cluster_map.image
+    right = class_id == image.class_id
+    guessed_class: StudyClass | None = image.image_class
+    if not right:
+        asked = {"class_id": class_id, "study_id": round_.study_id}
+        guessed_class = session.scalar(_CLASS_OF_STUDY, asked)
     if guessed_class is None:
         raise InvalidInputError("That is not one of the answers. Choose one of those shown.")
     texts = _check_labels(labels)
@@ -278,8 +281,6 @@ def guess(
         raise InvalidInputError(
             "You said that there is nothing to name, and typed words too. Keep one of them."
         )
-    image = round_.cluster_map.image
-    right = class_id == image.class_id
     remarks = honesty.remarks(
         session,
         round_,

@@ -1,15 +1,15 @@
 """What routes ask for in their signatures."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from anyio import CancelScope, CapacityLimiter
+from anyio import CancelScope, CapacityLimiter, to_thread
 from fastapi import Depends, Request
-from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
+from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.orm import Session
 
 from app.infra.db import transaction
@@ -74,9 +74,34 @@ async def get_session(request: Request) -> AsyncIterator[Session]:
     state = request.app.state
     async with (
         state.turns,
-        contextmanager_in_threadpool(transaction(state.factory, state.sender)) as session,
+        _ended_in_thread(transaction(state.factory, state.sender)) as session,
     ):
         yield session
+
+
+@asynccontextmanager
+async def _ended_in_thread(manager: AbstractContextManager[Session]) -> AsyncIterator[Session]:
+    """FastAPI's `contextmanager_in_threadpool`, but that the transaction is begun at once: that
+    asks no database, and a way to a thread and back would take longer."""
+    session = manager.__enter__()
+
+    def end(*error: Any) -> bool:
+        return bool(manager.__exit__(*error))
+
+    # Even where nobody waits for the answer any more; and in a thread of its own, for all others
+    # may be waiting for what this one holds.
+    limiter = CapacityLimiter(1)
+    try:
+        yield session
+    except BaseException as error:
+        with CancelScope(shield=True):
+            if not await to_thread.run_sync(
+                end, type(error), error, error.__traceback__, limiter=limiter
+            ):
+                raise
+    else:
+        with CancelScope(shield=True):
+            await to_thread.run_sync(end, None, None, None, limiter=limiter)
 
 
 @asynccontextmanager

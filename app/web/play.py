@@ -224,7 +224,7 @@ def _round_context(
         daily=round_.daily_on is not None,
         lesson=round_.lesson,
         company=live.company(session, round_),
-        n_news=sum(entry.points for entry in ledger.news(session, player.id)),
+        n_news=ledger.n_news(session, player.id),
         notes=moderation.unread_notes(session, player),
         chosen_id=chosen_id,
         labels=[text for text in labels if text.strip()][: rules.MAX_LABELS_PER_ROUND],

@@ -163,7 +163,7 @@ def me(session: SessionDep, player: PlayerDep) -> shapes.Me:
         n_right=standing.n_right,
         streak_days=standing.streak_days,
         badges=[b.key for b in rules.BADGES if b.key in ledger.badges(session, player.id)],
-        n_news=sum(entry.points for entry in ledger.news(session, player.id)),
+        n_news=ledger.n_news(session, player.id),
     )
 
 
