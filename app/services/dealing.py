@@ -100,21 +100,26 @@ def _take_from_hand(
             return map_id
 
 
-_DRAW = """
+# Compared and ordered as pairs, so that no index but the deck's will do: to find one picture, the
+# planner rather walks through the ids of all pictures, and where none has n maps, to their end.
+_STRETCH = """
     select picked.id
     from generate_series(
-        cast(:lap as integer),
+        {lap},
         (select n_playable from images where study_id = :study_id order by n_playable desc limit 1)
     ) as n
     cross join lateral (
         select id from images
-        where study_id = :study_id and n_playable = n {wanted} and id > :low and id <= :high
-        order by id limit :n
+        where study_id = :study_id {wanted}
+            and (n_playable, id) > (n, {low}) and (n_playable, id) <= (n, {high})
+        order by n_playable, id limit :n
     ) picked
     order by picked.id limit :n
 """
-_DRAW_FOR_PEOPLE = text(_DRAW.format(wanted="and n_wanted > 0"))
-_DRAW_FOR_SIMULATED = text(_DRAW.format(wanted=""))
+_WANTED = "and n_wanted > 0"
+_DRAW = {"lap": "cast(:lap as integer)", "low": ":low", "high": ":high"}
+_DRAW_FOR_PEOPLE = text(_STRETCH.format(**_DRAW, wanted=_WANTED))
+_DRAW_FOR_SIMULATED = text(_STRETCH.format(**_DRAW, wanted=""))
 _LOWEST, _HIGHEST = UUID(int=0), UUID(int=2**128 - 1)
 
 
@@ -363,14 +368,14 @@ def daily_maps(session: Session, study: Study, day: date) -> list[UUID]:
     return _stored_daily(session, study, day)
 
 
-NEAR = """
+_ABOVE = _STRETCH.format(lap="1", low=":low", high=f"'{_HIGHEST}'::uuid", wanted=_WANTED)
+_BELOW = _STRETCH.format(lap="1", low=f"'{_LOWEST}'::uuid", high=":low", wanted=_WANTED)
+NEAR = f"""
     with near as (
         select id from (
-            (select id, 0 as turn from images
-             where study_id = :study_id and n_wanted > 0 and id > :low order by id limit :n)
+            select id, 0 as turn from ({_ABOVE}) above_it
             union all
-            (select id, 1 from images
-             where study_id = :study_id and n_wanted > 0 and id <= :low order by id limit :n)
+            select id, 1 from ({_BELOW}) below_it
         ) both_stretches
         order by turn, id limit :n
     )

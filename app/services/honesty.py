@@ -149,14 +149,15 @@ def flag_practice(session: Session, round_: Round) -> None:
     rules.PRACTICE_JUDGED_OF."""
     if round_.named_known is None or round_.player.is_simulated:
         return
-    named = session.scalars(
-        select(Round.named_known)
+    rows = session.execute(
+        select(Round.named_known, func.count().over())
         .where(Round.player_id == round_.player_id, Round.study_id == round_.study_id)
         .where(Round.named_known.is_not(None))
         .order_by(Round.finished_at.desc())
+        .limit(rules.PRACTICE_JUDGED_OF)
     ).all()
-    last = named[: rules.PRACTICE_JUDGED_OF]
-    is_due = len(named) % rules.PRACTICE_JUDGED_OF == 0
+    last, n_practice = [row[0] for row in rows], rows[0][1]
+    is_due = n_practice % rules.PRACTICE_JUDGED_OF == 0
     if is_due and sum(map(bool, last)) <= rules.PRACTICE_MAX_FAILED_NAMED:
         detail = f"named {sum(map(bool, last))} of the last {len(last)}"
         flag(session, round_, "practice failures", detail)

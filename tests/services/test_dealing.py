@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import TextClause, func, select, text, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from app import rules
@@ -111,6 +111,22 @@ def test_pictures_that_come_later_are_dealt_too(session: Session, player: Player
     assert found is not None
     assert late not in early
     assert image_of(session, found) == late
+
+
+@pytest.mark.parametrize(
+    "query", [dealing._DRAW_FOR_PEOPLE, dealing._DRAW_FOR_SIMULATED, dealing._DAILY]
+)
+def test_pictures_are_drawn_by_no_index_but_the_decks(session: Session, query: TextClause) -> None:
+    """Among very many pictures a planner may walk through all ids instead, which is slow. Here it
+    would if that order served: the deck's indexes are gone, and sorting is dear."""
+    study = factories.make_study(session)
+    add_images(session, study, [1] * 10)
+    session.execute(text("drop index ix_images_deck, ix_images_deck_wanted"))
+    session.execute(text("set local enable_sort = off"))
+    session.execute(text("set local enable_seqscan = off"))
+    asked = {"lap": 1, "study_id": study.id, "low": UUID(int=0), "high": UUID(int=1), "n": 1}
+    plan = session.scalars(text(f"explain {query.text}"), asked).all()
+    assert not [line for line in plan if "pk_images" in line]
 
 
 class TestPlaces:
