@@ -4,12 +4,12 @@ The rules with their reasons are in docs/algorithms/dealing.md. Every step is a 
 whatever the study's size and however much of it the player has seen.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select, text, update
+from sqlalchemy import bindparam, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -19,9 +19,10 @@ from app.models import ClusterMap, DailyMap, Hand, Image, Player, Round, Study
 
 def lock_hand(session: Session, player: Player, study: Study) -> Hand:
     """The player's hand in a study, made where there is none, locked until the transaction ends: a
-    second tab waits here."""
+    second tab waits here. So does whoever is being restricted at this moment: later, with a map in
+    hand, they would wait for the moderator, who waits for that map."""
     whose = {"player_id": player.id, "study_id": study.id}
-    hand = session.scalar(_LOCKED_HAND, whose)
+    hand: Hand | None = session.scalar(_LOCKED_HAND, whose)
     if hand is None:
         values = {**whose, "n_dealt": 0, "lap": 1, "image_ids": []}
         session.execute(insert(Hand).values(values).on_conflict_do_nothing())
@@ -31,8 +32,15 @@ def lock_hand(session: Session, player: Player, study: Study) -> Hand:
 
 _LOCKED_HAND = (
     select(Hand)
-    .where(Hand.player_id == bindparam("player_id"), Hand.study_id == bindparam("study_id"))
-    .with_for_update()
+    .from_statement(
+        text(
+            """
+            select hands.* from hands join players on players.id = hands.player_id
+            where player_id = :player_id and study_id = :study_id
+            for update of hands for key share of players
+            """
+        )
+    )
     .execution_options(populate_existing=True)
 )
 
@@ -231,6 +239,11 @@ _MOST_TRIED = 64
 """More than players who are dealt a round at the same moment."""
 
 
+def lock_maps(session: Session, map_ids: Collection[UUID]) -> None:
+    """Lock maps before what is to be counted for several of them, in the order that all keep to."""
+    session.execute(_LOCK, {"map_ids": list(map_ids)})
+
+
 def take_place(session: Session, map_id: UUID) -> bool:
     """Keep a place of this map; False when it has none left."""
     return session.scalar(_TAKE_WAITING, {"map_ids": [map_id]}) is not None
@@ -330,7 +343,7 @@ def return_abandoned(session: Session) -> int:
         .execution_options(synchronize_session=False)
     ).all()
     # Maps before the pictures that count them, as everybody does.
-    session.execute(_LOCK, {"map_ids": map_ids})
+    lock_maps(session, map_ids)
     session.execute(_GIVE_BACK, {"map_ids": map_ids})
     return len(map_ids)
 
@@ -338,7 +351,7 @@ def return_abandoned(session: Session) -> int:
 def mark_settled(session: Session, *, settled: Sequence[UUID], opened: Sequence[UUID]) -> None:
     """Deal the settled maps to people no more, and those that have been opened again."""
     # Maps before the pictures that count them, as everybody does.
-    session.execute(_LOCK, {"map_ids": [*settled, *opened]})
+    lock_maps(session, [*settled, *opened])
     for map_ids, settled_at in ((settled, datetime.now(UTC)), (opened, None)):
         session.execute(
             update(ClusterMap)
@@ -406,19 +419,23 @@ def _stored_daily(session: Session, study: Study, day: date) -> list[UUID]:
     )
 
 
-def n_daily_done(session: Session, player: Player, study: Study, day: date) -> int:
-    """How many of a day's maps the player has finished, on that day or before."""
-    return (
-        session.scalar(
-            select(func.count())
-            .select_from(DailyMap)
-            .join(Round, Round.cluster_map_id == DailyMap.cluster_map_id)
-            .where(
-                DailyMap.study_id == study.id,
-                DailyMap.day == day,
-                Round.player_id == player.id,
-                Round.status != "open",
-            )
-        )
-        or 0
-    )
+def finishes_daily(session: Session, round_: Round, day: date) -> bool:
+    """Whether a finished round was the last that its player needed for a day's challenge. Its maps
+    count whenever and however they were played, once the player has taken the challenge up."""
+    whose = {"study_id": round_.study_id, "player_id": round_.player_id}
+    asked = {**whose, "day": day, "map_id": round_.cluster_map_id}
+    found: bool | None = session.scalar(_FINISHES_DAILY, asked)
+    return bool(found)
+
+
+_FINISHES_DAILY = text(
+    """
+    select bool_or(daily.cluster_map_id = :map_id)
+        and bool_or(rounds.daily_on = :day)
+        and bool_and(rounds.status is not null and rounds.status <> 'open')
+    from daily_maps daily
+    left join rounds
+        on rounds.cluster_map_id = daily.cluster_map_id and rounds.player_id = :player_id
+    where daily.study_id = :study_id and daily.day = :day
+    """
+)

@@ -5,6 +5,7 @@ Nothing is deleted. Results follow at once: what no longer counts is in no conce
 concepts job is asked for. Each act is a line of the audit log with what it needs to be undone.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
+    Row,
     String,
     bindparam,
     cast,
@@ -20,6 +22,7 @@ from sqlalchemy import (
     false,
     func,
     select,
+    text,
     true,
     update,
 )
@@ -39,7 +42,7 @@ from app.models import (
     Round,
     Study,
 )
-from app.services import audit, curation, honesty, labels
+from app.services import audit, curation, dealing, honesty, labels
 from app.services.audit import Subject
 from app.services.moderation_queue import player_name, restrictions_of
 
@@ -124,8 +127,8 @@ def restrict(
     now = datetime.now(UTC)
     for flag in flags:
         flag.settled_at = now
-    for player in players:
-        _set_restriction(session, study, player.id, None if kind is None else (kind, now))
+    restriction = None if kind is None else (kind, now)
+    _set_restrictions(session, study, {player.id: restriction for player in players})
     act = f"player.{kind or 'lifted'}"
     _record(session, study, act, _of_players(players), before, why, restriction=kind)
 
@@ -246,26 +249,64 @@ def _set_hidden(session: Session, hidden: Mapping[Label, datetime | None]) -> No
     _ask_for_concepts(session, {label.cluster_map_id for label in hidden})
 
 
-def _set_restriction(
-    session: Session, study: Study, player_id: UUID, restriction: tuple[str, datetime] | None
+def _set_restrictions(
+    session: Session, study: Study, restrictions: Mapping[UUID, tuple[str, datetime] | None]
 ) -> None:
-    of_both = (Restriction.study_id == study.id) & (Restriction.player_id == player_id)
-    if restriction is None:
-        session.execute(delete(Restriction).where(of_both))
-    else:
+    for player_id, restriction in restrictions.items():
+        of_both = (Restriction.study_id == study.id) & (Restriction.player_id == player_id)
+        if restriction is None:
+            session.execute(delete(Restriction).where(of_both))
+            continue
         values = {"kind": restriction[0], "since": restriction[1]}
         session.execute(
             insert(Restriction)
             .values(study_id=study.id, player_id=player_id, **values)
             .on_conflict_do_update(index_elements=["study_id", "player_id"], set_=values)
         )
-    _leave_out(session, study.id, player_id, restriction)
+    _leave_out(session, study.id, restrictions)
 
 
 def _leave_out(
-    session: Session, study_id: UUID, player_id: UUID, restriction: tuple[str, datetime] | None
+    session: Session,
+    study_id: UUID,
+    restrictions: Mapping[UUID, tuple[str, datetime] | None],
 ) -> None:
-    """Have the finished rounds of a player count as their restriction says."""
+    """Have the finished rounds of players count as their restrictions say.
+
+    All players' maps are locked before any class, as a guess does: one player after the other, a
+    moderator would hold a class and wait for the map of a guess that waits for that class.
+    """
+    changed = [
+        row
+        for player_id, restriction in restrictions.items()
+        for row in _exclude(session, study_id, player_id, restriction)
+    ]
+    dealing.lock_maps(session, {row.cluster_map_id for row in changed})
+    # A round that does not count is wanted again of its map; a spare one never was.
+    more: Counter[UUID] = Counter()
+    for row in changed:
+        if not row.is_spare:
+            more[row.cluster_map_id] += -1 if row.is_excluded else 1
+    session.execute(_COUNT, {"map_ids": list(more), "more": list(more.values())})
+    gone = [row.id for row in changed if row.is_excluded]
+    session.execute(update(Label).where(Label.round_id.in_(gone)).values(concept_id=None))
+    _ask_for_concepts(session, {row.cluster_map_id for row in changed})
+
+
+_COUNT = text(
+    """
+    update cluster_maps set n_finished = n_finished + counted.more
+    from unnest(cast(:map_ids as uuid[]), cast(:more as integer[])) counted (map_id, more)
+    where cluster_maps.id = counted.map_id
+    """
+)
+
+
+def _exclude(
+    session: Session, study_id: UUID, player_id: UUID, restriction: tuple[str, datetime] | None
+) -> Sequence[Row[UUID, UUID, bool, bool]]:
+    """Mark the finished rounds of a player that are to count otherwise than they did: their ids,
+    maps, whether they are excluded now, and whether they are spare."""
     finished = (
         (Round.study_id == study_id)
         & (Round.player_id == player_id)
@@ -275,28 +316,13 @@ def _leave_out(
     left_out: ColumnElement[bool] = false() if restriction is None else true()
     if restriction is not None and restriction[0] == "silenced":
         left_out = Round.finished_at >= restriction[1]
-    changed = session.execute(
+    return session.execute(
         update(Round)
         .where(finished, Round.is_excluded != left_out)
         .values(is_excluded=~Round.is_excluded)
         .returning(Round.id, Round.cluster_map_id, Round.is_excluded, Round.is_spare)
         .execution_options(synchronize_session="fetch")
     ).all()
-    # A round that does not count is wanted again of its map; a spare one never was.
-    for is_excluded in (True, False):
-        map_ids = [
-            row.cluster_map_id
-            for row in changed
-            if row.is_excluded is is_excluded and not row.is_spare
-        ]
-        session.execute(
-            update(ClusterMap)
-            .where(ClusterMap.id.in_(map_ids))
-            .values(n_finished=ClusterMap.n_finished + (-1 if is_excluded else 1))
-        )
-    gone = [row.id for row in changed if row.is_excluded]
-    session.execute(update(Label).where(Label.round_id.in_(gone)).values(concept_id=None))
-    _ask_for_concepts(session, {row.cluster_map_id for row in changed})
 
 
 def _ask_for_concepts(session: Session, map_ids: Collection[UUID]) -> None:
@@ -361,8 +387,9 @@ def last_acts(session: Session, study: Study, *, limit: int = 5) -> list[AuditEn
 def undo(session: Session, study: Study, *, entry_id: int) -> None:
     """Take back the last act. ConflictError when something has been done since, or it has been
     taken back already."""
-    # Two moderators at once take turns.
-    session.execute(select(Study.id).where(Study.id == study.id).with_for_update())
+    # Two moderators at once take turns. A round that is dealt needs the study only to exist.
+    turn = select(Study.id).where(Study.id == study.id).with_for_update(key_share=True)
+    session.execute(turn)
     last = next(iter(last_acts(session, study, limit=1)), None)
     if last is None or last.id != entry_id:
         raise ConflictError("Something has been done since. Look at the list, and take that back.")
@@ -385,9 +412,11 @@ def _put_back(session: Session, study: Study, state: _State) -> None:
         session,
         {label: datetime.fromisoformat(at) if at else None for label, at in was_hidden.items()},
     )
-    for key, was in state.players.items():
-        restriction = (was[0], datetime.fromisoformat(was[1])) if was else None
-        _set_restriction(session, study, UUID(key), restriction)
+    restrictions = {
+        UUID(key): (was[0], datetime.fromisoformat(was[1])) if was else None
+        for key, was in state.players.items()
+    }
+    _set_restrictions(session, study, restrictions)
     session.execute(update(Flag).where(Flag.id.in_(state.flags)).values(settled_at=None))
     session.execute(delete(Note).where(Note.id.in_(state.notes)))
 
@@ -395,9 +424,14 @@ def _put_back(session: Session, study: Study, state: _State) -> None:
 # --- what the game asks
 
 
+def is_banned(session: Session, study: Study, player: Player) -> bool:
+    """Whether a player may not go on playing a study's game."""
+    return _restriction_of(session, study.id, player.id) == "banned"
+
+
 def check_may_play(session: Session, study: Study, player: Player) -> None:
     """ForbiddenError for a player who is banned from the study."""
-    if _restriction_of(session, study.id, player.id) == "banned":
+    if is_banned(session, study, player):
         raise ForbiddenError(
             f"You cannot go on playing “{study.name}”: its researchers have ended it for you. "
             "Other games are open to you as before. If you think that this is a mistake, "
@@ -464,8 +498,9 @@ def carry_over(session: Session, *, source: UUID, target: UUID) -> None:
         session.execute(
             insert(Restriction).values(player_id=target, **values).on_conflict_do_nothing()
         )
-    for has in session.scalars(select(Restriction).where(Restriction.player_id == target)).all():
-        _leave_out(session, has.study_id, target, (has.kind, has.since))
+    of_target = select(Restriction).where(Restriction.player_id == target)
+    for has in session.scalars(of_target.order_by(Restriction.study_id)).all():
+        _leave_out(session, has.study_id, {target: (has.kind, has.since)})
     session.execute(update(Note).where(Note.player_id == source).values(player_id=target))
 
 

@@ -100,6 +100,8 @@ def merge_guest(session: Session, *, guest: Player, account: Account) -> int:
     found.merged_into_id, found.token_digest = account.player_id, None
     session.flush()
     _merge_hands(session, source=found.id, target=account.player_id)
+    # Their rounds in unlisted games are the account's now, and so is the way in.
+    session.execute(_LET_IN, {"source": found.id, "target": account.player_id})
     ledger.merge(session, source=found.id, target=account.player_id)
     moderation.carry_over(session, source=found.id, target=account.player_id)
     return len(moved)
@@ -133,6 +135,15 @@ _MERGE_HANDS = text(
     select :target, study_id, count(*), 1, '{}' from rounds
     where player_id = :target group by study_id
     on conflict (player_id, study_id) do update set n_dealt = excluded.n_dealt
+    """
+)
+
+
+_LET_IN = text(
+    """
+    insert into study_guests (study_id, player_id)
+    select study_id, :target from study_guests where player_id = :source
+    on conflict do nothing
     """
 )
 

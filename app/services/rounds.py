@@ -72,6 +72,8 @@ def deal_ahead(session: Session, *, player: Player, study: Study, daily: bool) -
     the player reads an answer. It takes no place. None when there will be none, or while the player
     has a round under way."""
     hand = dealing.lock_hand(session, player, study)
+    if moderation.is_banned(session, study, player):
+        return None
     open_round = dealing.open_round(session, player, study)
     if open_round is not None:
         return open_round if open_round.is_ahead else None
@@ -177,9 +179,18 @@ def _next_daily_map(session: Session, player: Player, study: Study, day: date) -
     return next((map_id for map_id in map_ids if map_id not in dealt), None)
 
 
-def get_round(session: Session, *, round_id: UUID, player: Player, lock: bool = False) -> Round:
+def get_round(session: Session, *, round_id: UUID, player: Player) -> Round:
     """The player's round with its map, picture and class. NotFoundError when it is not theirs."""
-    return _get(session, _LOCKED_ROUND if lock else _ROUND, round_id, player)
+    return _get(session, _ROUND, round_id, player)
+
+
+def _take_up(session: Session, round_id: UUID, player: Player) -> Round:
+    """The player's round, locked. ConflictError for one dealt ahead: whether the game goes on, for
+    this player and on this map, is asked when it begins."""
+    round_ = _get(session, _LOCKED_ROUND, round_id, player)
+    if round_.is_ahead:
+        raise ConflictError("This round has not begun yet. Go on to the next round first.")
+    return round_
 
 
 def get_pictured(session: Session, *, round_id: UUID, player: Player) -> Round:
@@ -231,7 +242,7 @@ def reveal(session: Session, *, round_id: UUID, player: Player, from_index: int)
     `from_index` is the step the player saw when asking. Asking twice from the same step, by a
     double click or a second tab, moves one step only.
     """
-    round_ = get_round(session, round_id=round_id, player=player, lock=True)
+    round_ = _take_up(session, round_id, player)
     if not round_.is_open or round_.reveal_index > from_index:
         return round_
     if round_.reveal_index < from_index:
@@ -239,7 +250,6 @@ def reveal(session: Session, *, round_id: UUID, player: Player, from_index: int)
     if round_.reveal_index == rules.LAST_REVEAL_INDEX:
         raise ConflictError("This is all there is to see. Guess, or give up.")
     round_.reveal_index += 1
-    round_.is_ahead = False
     round_.last_step_at = datetime.now(UTC)
     if round_.place_until is not None:
         round_.place_until = round_.last_step_at + rules.PLACE_LASTS
@@ -265,7 +275,7 @@ def guess(
     is_burst: unusually many rounds come from where this one came from, which is marked. device: a
     keyed digest of the browser's cookie, where there is one.
     """
-    round_ = get_round(session, round_id=round_id, player=player, lock=True)
+    round_ = _take_up(session, round_id, player)
     if not round_.is_open:
         return round_
     image = round_.cluster_map.image
@@ -321,7 +331,7 @@ def resign(
 ) -> Round:
     """Give a round up, with or without a word on whether there was anything to name. Sent again, or
     after a guess, nothing changes."""
-    round_ = get_round(session, round_id=round_id, player=player, lock=True)
+    round_ = _take_up(session, round_id, player)
     if round_.is_open:
         _finish(session, round_, "resigned", nothing_nameable=nothing_nameable)
         honesty.flag_odd(session, round_, [], {})
@@ -367,7 +377,6 @@ def _finish(
     if not (round_.practice or round_.player.is_simulated or round_.is_excluded):
         round_.is_spare = not had_place and not dealing.take_place(session, round_.cluster_map_id)
     round_.place_until = None
-    round_.is_ahead = False
     round_.status, round_.guessed_class = status, guessed_class
     round_.nothing_nameable = nothing_nameable
     round_.finished_at = datetime.now(UTC)
@@ -422,10 +431,11 @@ def _pay(session: Session, round_: Round, agreed: Sequence[str]) -> None:
     streak = rules.streak_points(tally.streak_days)
     if is_first_today and streak:
         lines.append(ledger.Line(player_id, round_.id, "streak", streak, today.isoformat()))
-    if round_.daily_on is not None and _is_daily_done(session, round_):
+    day = round_.daily_on or today
+    if dealing.finishes_daily(session, round_, day):
         tally.n_daily += 1
-        day = f"{round_.daily_on} {round_.study_id.hex[:8]}"
-        lines.append(ledger.Line(player_id, round_.id, "daily", rules.DAILY_POINTS, day))
+        detail = f"{day} {round_.study_id.hex[:8]}"
+        lines.append(ledger.Line(player_id, round_.id, "daily", rules.DAILY_POINTS, detail))
     ledger.post(session, lines, tallies, rounds_of={player_id: round_.id})
 
 
@@ -444,15 +454,6 @@ def _count_for(tally: Tally, round_: Round, today: date) -> None:
     tally.streak_days = rules.next_streak(tally.streak_days, tally.last_day, today)
     tally.best_streak = max(tally.best_streak, tally.streak_days)
     tally.last_day = today
-
-
-def _is_daily_done(session: Session, round_: Round) -> bool:
-    assert round_.daily_on is not None
-    n_maps = len(dealing.daily_maps(session, round_.cluster_map.image.study, round_.daily_on))
-    done = dealing.n_daily_done(
-        session, round_.player, round_.cluster_map.image.study, round_.daily_on
-    )
-    return done == n_maps
 
 
 def _ask_for_concepts(session: Session, round_: Round, *, n_labels: int) -> None:

@@ -116,10 +116,9 @@ def number(session: Session, prepared: Prepared) -> tuple[Snapshot, bool]:
     """Give a prepared snapshot the study's next number; the snapshot, and whether it is new. When
     the data is what the last snapshot holds, that one is the snapshot: whoever asks twice, or a
     job that runs twice, makes no second one."""
-    # Two at once take turns.
-    study = session.scalars(
-        select(Study).where(Study.slug == prepared.study_slug).with_for_update()
-    ).one()
+    # Two at once take turns, and no player waits for them.
+    of_study = select(Study).where(Study.slug == prepared.study_slug)
+    study = session.scalars(of_study.with_for_update(key_share=True)).one()
     last = session.scalar(
         select(Snapshot)
         .where(Snapshot.study_id == study.id)

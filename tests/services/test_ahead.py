@@ -1,11 +1,13 @@
 """Rounds that are dealt while the player still reads the last answer."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from sqlalchemy.orm import Session
 
-from app.models import Player, Round
+from app.infra.errors import ConflictError
+from app.models import Player, Restriction, Round
 from app.services import checks, players, rounds
 from tests.factories import make_account
 from tests.services.conftest import Game
@@ -92,10 +94,24 @@ def test_it_is_in_nobodys_way_when_a_guest_signs_in(session: Session, game: Game
     assert checks.find_drift(session) == []
 
 
-def test_a_guess_on_it_counts_as_one_that_was_shown(
-    session: Session, game: Game, player: Player, ahead: Round
+@pytest.mark.parametrize("act", ["reveal", "guess", "resign"])
+def test_nothing_can_be_done_with_it_until_it_is_shown(
+    session: Session, game: Game, player: Player, ahead: Round, act: str
 ) -> None:
-    rounds.guess(session, round_id=ahead.id, player=player, class_id=game.cat.id, labels=["ear"])
-    assert not ahead.is_ahead
-    assert not ahead.is_spare
-    assert checks.find_drift(session) == []
+    """Else a game that is over, or is for this player, could be played on by the rounds ahead."""
+    ways = {
+        "reveal": partial(rounds.reveal, from_index=0),
+        "guess": partial(rounds.guess, class_id=game.cat.id, labels=["ear"]),
+        "resign": rounds.resign,
+    }
+    with pytest.raises(ConflictError, match="not begun"):
+        ways[act](session, round_id=ahead.id, player=player)
+    assert ahead.is_open
+    assert ahead.is_ahead
+
+
+def test_a_banned_player_is_dealt_none(session: Session, game: Game, player: Player) -> None:
+    ban = {"kind": "banned", "since": datetime.now(UTC)}
+    session.add(Restriction(study_id=game.study.id, player_id=player.id, **ban))
+    session.flush()
+    assert rounds.deal_ahead(session, player=player, study=game.study, daily=False) is None

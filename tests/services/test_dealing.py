@@ -236,6 +236,30 @@ class TestDaily:
             ("badge", rules.BADGE_POINTS),
         ]
 
+    def test_its_last_map_pays_though_it_came_in_another_round(
+        self, session: Session, player: Player, game: Game
+    ) -> None:
+        daily = rounds.deal(session, player=player, study=game.study, daily=True)
+        assert daily is not None
+        rounds.resign(session, round_id=daily.id, player=player)
+        while play(session, player, game.study) is not None:
+            pass
+        assert n_paid_for_daily(session) == 1
+
+    def test_who_never_took_it_up_is_not_paid_for_it(
+        self, session: Session, player: Player, game: Game
+    ) -> None:
+        today = datetime.now(UTC).date()
+        assert dealing.daily_maps(session, game.study, today)
+        while play(session, player, game.study) is not None:
+            pass
+        assert n_paid_for_daily(session) == 0
+
+
+def n_paid_for_daily(session: Session) -> int:
+    paid = select(func.count()).select_from(PointsEntry).where(PointsEntry.reason == "daily")
+    return session.scalar(paid) or 0
+
 
 @pytest.fixture
 def sessions(database: str, tmp_path: Path) -> Iterator[sessionmaker[Session]]:

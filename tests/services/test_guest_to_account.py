@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app import rules
 from app.infra.storage import Storage
 from app.models import Account, ClusterMap, Label, Player, PointsEntry, Round, Study
-from app.services import checks, labels, players, rounds
+from app.services import checks, labels, players, rounds, studies
 from app.services import ledger as ledger_service
 from app.services.ledger import Line
 from tests.factories import make_account, make_image, make_player, make_study, maps_of, spot_map
@@ -188,6 +188,17 @@ def test_the_guests_cookie_opens_nothing_any_more(session: Session, account: Acc
     players.merge_guest(session, guest=guest, account=account)
     assert players.find_player(session, token) is None
     assert guest.merged_into_id == account.player_id
+
+
+def test_an_unlisted_game_stays_open_to_whoever_came_in_by_its_link(
+    session: Session, account: Account
+) -> None:
+    study = make_study(session)
+    study.visibility, study.invite_token = "unlisted", "abc"
+    guest = make_player(session)
+    studies.join(session, token="abc", player=guest)
+    players.merge_guest(session, guest=guest, account=account)
+    assert studies.enter(session, study.slug, player=account.player) is study
 
 
 def test_the_player_of_another_account_is_not_taken(session: Session, account: Account) -> None:

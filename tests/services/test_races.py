@@ -1,11 +1,13 @@
 """What two tabs, a double click or two players do at the same moment, with true commits."""
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
-from threading import Barrier, Lock
+from threading import Barrier, Event, Lock
+from types import ModuleType
 from typing import TypeVar
 from uuid import UUID
 
@@ -15,7 +17,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app import rules
 from app.infra.db import make_engine, session_factory
-from app.infra.errors import ConflictError, NotFoundError
+from app.infra.errors import ConflictError, ForbiddenError, NotFoundError
 from app.infra.queue import Job, queued_jobs
 from app.infra.storage import Storage
 from app.models import (
@@ -28,8 +30,20 @@ from app.models import (
     PointsEntry,
     Round,
     Study,
+    StudyClass,
 )
-from app.services import accounts, checks, labels, live, players, practice, rounds, studies
+from app.services import (
+    accounts,
+    checks,
+    dealing,
+    labels,
+    live,
+    moderation,
+    players,
+    practice,
+    rounds,
+    studies,
+)
 from tests.factories import PASSWORD, make_account
 from tests.services.conftest import make_game
 from tests.services.test_labels import ByFirstLetter
@@ -74,6 +88,151 @@ def in_turns(*values: T) -> Callable[[], T]:
             return next(turns)
 
     return take
+
+
+class Meeting:
+    """Two transactions of which one stands still in the middle, until the other is through or waits
+    for it."""
+
+    def __init__(self, sessions: sessionmaker[Session], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.sessions, self.patch = sessions, monkeypatch
+        self.is_still, self.is_through = Event(), Event()
+
+    def stand_still_after(self, module: ModuleType, name: str) -> None:
+        """In this function of a service, at its first call."""
+        real = getattr(module, name)
+
+        def stopped(*arguments: object, **named: object) -> object:
+            found = real(*arguments, **named)
+            if not self.is_still.is_set():
+                self.is_still.set()
+                while not (self.is_through.is_set() or self._is_one_waiting()):
+                    time.sleep(0.02)
+            return found
+
+        self.patch.setattr(module, name, stopped)
+
+    def _is_one_waiting(self) -> bool:
+        query = """
+            select exists (
+                select from pg_stat_activity
+                where datname = current_database() and wait_event_type = 'Lock'
+            )
+        """
+        with self.sessions() as session:
+            return bool(session.scalar(text(query)))
+
+    def run(self, act: Callable[[Session], object], other: Callable[[Session], object]) -> None:
+        """Both, in transactions that commit; raises what either raises."""
+
+        def run_other() -> None:
+            assert self.is_still.wait(20)
+            try:
+                with self.sessions.begin() as session:
+                    other(session)
+            finally:
+                self.is_through.set()
+
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(run_other)
+            with self.sessions.begin() as session:
+                act(session)
+            running.result(timeout=20)
+
+
+class TestModeratorsAndPlayers:
+    """They take what both need in one order, so that neither waits for what the other holds."""
+
+    @pytest.fixture
+    def meeting(self, sessions: sessionmaker[Session], monkeypatch: pytest.MonkeyPatch) -> Meeting:
+        monkeypatch.setattr(rules, "LABELS_FOR_JOB", 1)
+        with sessions.begin() as session:
+            dog = select(Image.id).join(Image.image_class).where(StudyClass.name == "dog")
+            session.execute(
+                update(ClusterMap).where(ClusterMap.image_id.in_(dog)).values(is_playable=False)
+            )
+        return Meeting(sessions, monkeypatch)
+
+    def new_player(self, session: Session) -> Player:
+        """Who has looked in before: the first deal waits for a moderator anyway, to make a hand."""
+        player, _ = players.create_guest(session)
+        dealing.lock_hand(session, player, studies.get(session, "cats-and-dogs"))
+        return player
+
+    def play(self, sessions: sessionmaker[Session], number: int, *, ends: bool) -> UUID:
+        """A new player's round on the number-th of the cat's two maps; the player's id."""
+        with sessions.begin() as session:
+            player = self.new_player(session)
+            study = studies.get(session, "cats-and-dogs")
+            cat = study.classes[0].id
+            maps = select(ClusterMap.id).join(ClusterMap.image).where(Image.class_id == cat)
+            map_id = session.scalars(maps.order_by(ClusterMap.rank)).all()[number]
+            round_ = Round(study_id=study.id, cluster_map_id=map_id, player_id=player.id)
+            session.add(round_)
+            session.flush()
+            if ends:
+                rounds.guess(
+                    session, round_id=round_.id, player=player, class_id=cat, labels=["ear"]
+                )
+            return player.id
+
+    def guess(self, session: Session, player_id: UUID) -> None:
+        player = session.get_one(Player, player_id)
+        round_id = session.scalars(select(Round.id).where(Round.player_id == player_id)).one()
+        cat = studies.get(session, "cats-and-dogs").classes[0].id
+        rounds.guess(session, round_id=round_id, player=player, class_id=cat, labels=["tail"])
+
+    def deal(self, session: Session, player_id: UUID) -> None:
+        study = studies.get(session, "cats-and-dogs")
+        with suppress(ForbiddenError):
+            rounds.deal(session, player=session.get_one(Player, player_id), study=study)
+
+    def restrict(self, session: Session, *player_ids: UUID) -> None:
+        study = studies.get(session, "cats-and-dogs")
+        moderation.restrict(session, study, player_ids=player_ids, kind="banned")
+
+    def test_a_guess_while_two_players_are_excluded(
+        self, sessions: sessionmaker[Session], meeting: Meeting
+    ) -> None:
+        ids = [self.play(sessions, number, ends=True) for number in (0, 1)]
+        # On the map of whose rounds are excluded last: the others' class is locked by then.
+        eve = self.play(sessions, ids.index(max(ids)), ends=False)
+        with sessions.begin() as session:
+            session.execute(update(StudyClass).values(has_new_labels=False))
+        meeting.stand_still_after(labels, "ask_anew")
+        meeting.run(lambda s: self.restrict(s, *ids), lambda s: self.guess(s, eve))
+        with sessions() as session:
+            excluded = select(Round.player_id).where(Round.is_excluded)
+            assert set(session.scalars(excluded)) == set(ids)
+            assert session.scalar(select(func.sum(ClusterMap.n_finished))) == 1
+
+    def test_a_deal_of_one_who_is_banned_with_others(
+        self, sessions: sessionmaker[Session], meeting: Meeting
+    ) -> None:
+        ids = [self.play(sessions, number, ends=True) for number in (0, 1)]
+        meeting.stand_still_after(moderation, "_lock_players")
+        meeting.run(lambda s: self.restrict(s, *ids), lambda s: self.deal(s, ids[0]))
+        with sessions() as session:
+            assert session.scalars(select(Round.status).where(Round.status == "open")).all() == []
+
+    def test_a_deal_while_a_ban_is_taken_back(
+        self, sessions: sessionmaker[Session], meeting: Meeting
+    ) -> None:
+        ids = [self.play(sessions, number, ends=True) for number in (0, 1)]
+        with sessions.begin() as session:
+            self.restrict(session, *ids)
+            eve = self.new_player(session).id
+
+        def undo(session: Session) -> None:
+            study = studies.get(session, "cats-and-dogs")
+            last = moderation.last_acts(session, study, limit=1)[0]
+            moderation.undo(session, study, entry_id=last.id)
+
+        meeting.stand_still_after(moderation, "_lock_those_left")
+        meeting.run(undo, lambda s: self.deal(s, eve))
+        with sessions() as session:
+            assert session.scalars(select(Round).where(Round.is_excluded)).all() == []
+            assert session.scalars(select(Round.player_id).where(Round.status == "open")).one()
 
 
 def only_player(session: Session) -> Player:
