@@ -40,7 +40,7 @@ def open_zip(path: Path, *, max_entries: int, max_bytes: int) -> ZipFile:
     """A zip of no more than so many files and so many bytes unpacked. ArchiveError for any other.
 
     Nothing is unpacked for that. What a file says of its own size can be relied on as a limit:
-    `ZipFile` never reads more of it.
+    `read_entry` unpacks no more of it.
     """
     with path.open("rb") as file:
         n_entries = _count_entries(file)
@@ -85,17 +85,20 @@ def list_entries(archive: ZipFile) -> Iterator[Entry]:
     add by themselves, are passed over."""
     for info in archive.infolist():
         parts = PurePosixPath(info.filename.replace("\\", "/")).parts
-        if not info.is_dir() and not any(
+        # Not `is_dir`, which takes it that there is a name.
+        if not info.filename.endswith("/") and not any(
             part in _MADE_BY_SYSTEMS or (part.startswith(".") and part != "..") for part in parts
         ):
             yield Entry(info.filename, info)
 
 
 def read_entry(archive: ZipFile, entry: Entry, *, max_bytes: int) -> bytes:
-    """A file's content. ArchiveError when it is no plain file inside the archive, is too large, or
-    cannot be unpacked."""
+    """A file's content. ArchiveError when it is no plain file inside the archive, has no name, is
+    too large, or cannot be unpacked."""
     info = entry.info
     path = PurePosixPath(entry.path.replace("\\", "/"))
+    if not path.parts:
+        raise ArchiveError("It has no name.")
     if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
         raise ArchiveError("Its path leads out of the zip.")
     if (info.external_attr >> 16) & _KIND_MASK == _LINK:
@@ -108,6 +111,9 @@ def read_entry(archive: ZipFile, entry: Entry, *, max_bytes: int) -> bytes:
     if info.file_size > max_bytes:
         raise ArchiveError(f"It is larger than {max_bytes // 1_000_000} MB.")
     try:
-        return archive.read(info)
+        # Not `read` without a size: it unpacks all there is, and only then keeps to what was said.
+        # One byte more is asked for, so that the end is reached and the checksum looked at.
+        with archive.open(info) as file:
+            return file.read(info.file_size + 1)
     except (BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError) as error:
         raise ArchiveError(f"It cannot be unpacked ({error}).") from error

@@ -44,6 +44,7 @@ MAX_CHOICES: Final = 40
 
 MAX_WANTED: Final = 10_000
 MAX_DESCRIPTION_BYTES: Final = 1_000_000
+MAX_REASON: Final = 1000
 N_THUMBNAILS: Final = 8
 _PUBLISHED_NAME: Final = re.compile(r"[a-z0-9_]{1,60}|timm:[A-Za-z0-9_.-]{1,80}")
 
@@ -145,7 +146,8 @@ def keep_network_files(
     name = PurePosixPath(description_key).name
     try:
         description = json.loads(content.decode("utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
+        # ValueError: no UTF-8, no JSON, or a number with more digits than Python reads.
         raise InvalidInputError(f"{name} is not valid JSON ({error}).") from error
     if not isinstance(description, dict):
         raise InvalidInputError(f"{name} is not a network description: it holds no JSON object.")
@@ -240,8 +242,7 @@ def add_uploads(
 
 def clean_class_name(name: str) -> str:
     """A class's name as it is kept: NFC, white space made even. InvalidInputError for none."""
-    printable = "".join(c for c in unicodedata.normalize("NFC", name) if c.isprintable())
-    plain = " ".join(printable.split())
+    plain = " ".join(_printable(unicodedata.normalize("NFC", name)).split())
     if not plain or len(plain) > 200:
         raise InvalidInputError("A class needs a name of 1 to 200 letters.")
     return plain
@@ -250,12 +251,26 @@ def clean_class_name(name: str) -> str:
 def clean_path(path: str) -> str:
     """A path as people may read it: no control characters, and not endless, for which the middle
     is left out."""
-    plain = "".join(c for c in path if c.isprintable()) or "(no name)"
+    plain = _printable(path) or "(no name)"
     return plain if len(plain) <= 400 else f"{plain[:250]}…{plain[-149:]}"
 
 
+def clean_reason(reason: str) -> str:
+    """Why a file is not used, as it is kept. What a decoder says of a file may quote it, and then
+    holds whatever the file does."""
+    plain = _printable(reason)
+    return plain if len(plain) <= MAX_REASON else f"{plain[:MAX_REASON]}…"
+
+
+def _printable(text: str) -> str:
+    """Without control characters and halves of pairs, which the database does not hold either."""
+    return "".join(c for c in text if c.isprintable())
+
+
 def remove_class(session: Session, draft: StudyDraft, *, class_name: str) -> None:
-    """Take all pictures of a class out again."""
+    """Take all pictures of a class out again. NotFoundError for a name that no class can have."""
+    if not class_name.isprintable():  # the database could not even look for a zero character
+        raise NotFoundError("There is no such class in this draft.")
     session.execute(
         delete(DraftFile).where(
             DraftFile.draft_id == draft.id,

@@ -1,15 +1,18 @@
 """Looking at what was handed in for a draft: pictures go in, the rest is named with the reason."""
 
 import hashlib
+import logging
 import time
 import unicodedata
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import PurePosixPath
 from uuid import UUID, uuid4
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from app.explain.pictures import PictureError, open_picture
@@ -17,8 +20,9 @@ from app.infra.errors import InvalidInputError
 from app.infra.storage import Storage
 from app.models import DraftFile, Upload
 from app.services import archives, drafts
-from app.services.archives import ArchiveError
 from app.services.drawing import to_jpeg
+
+_log = logging.getLogger(__name__)
 
 _SHARE_S = 2.0
 """Seconds after which what has been looked at is stored: what a killed worker loses at most, and
@@ -71,46 +75,53 @@ def _look_at(
 ) -> bool:
     """Look at a file, or at a zip until a moment; whether that was all of it."""
     path = storage.path(upload.storage_key)
-    if not path.is_file():
-        _refuse(session, upload, upload.path, "It got lost on the way. Add it again.")
-    elif archives.is_zip(path):
-        return _look_into_zip(session, storage, upload, limits, until=until)
-    elif upload.n_bytes > limits.max_picture_bytes:
-        _refuse(
-            session,
-            upload,
-            upload.path,
-            f"It is larger than {limits.max_picture_bytes // 1_000_000} MB.",
-        )
-    else:
+    with _or_refused(session, upload, upload.path):
+        if not path.is_file():
+            raise InvalidInputError("It got lost on the way. Add it again.")
+        if archives.is_zip(path):
+            return _look_into_zip(session, storage, upload, limits, until=until)
+        if upload.n_bytes > limits.max_picture_bytes:
+            raise InvalidInputError(
+                f"It is larger than {limits.max_picture_bytes // 1_000_000} MB."
+            )
         _add(session, storage, upload, upload.path, path.read_bytes(), limits)
     return True
+
+
+@contextmanager
+def _or_refused(session: Session, upload: Upload, path: str) -> Iterator[None]:
+    """Refuses a file by what goes wrong in the block, whatever that is: a file that stayed first in
+    line would keep all others from being looked at, for ever."""
+    try:
+        yield
+    except (PictureError, InvalidInputError) as error:
+        _refuse(session, upload, path, str(error))
+    except (SQLAlchemyError, OSError):
+        raise  # no fault of the file: the database or the storage, and the task is done again
+    except Exception as error:
+        plain = drafts.clean_path(path)
+        _log.exception("draft %s: %s could not be looked at", upload.draft_id, plain)
+        reason = f"Something unexpected went wrong with it ({type(error).__name__})."
+        _refuse(session, upload, path, reason)
 
 
 def _look_into_zip(
     session: Session, storage: Storage, upload: Upload, limits: Limits, *, until: float
 ) -> bool:
     """Look at the zip's next files until a moment; whether that was the rest of them."""
-    try:
-        archive = archives.open_zip(
-            storage.path(upload.storage_key),
-            max_entries=limits.max_pictures,
-            max_bytes=limits.max_bytes,
-        )
-    except ArchiveError as error:
-        _refuse(session, upload, upload.path, error.message)
-        return True
+    archive = archives.open_zip(
+        storage.path(upload.storage_key),
+        max_entries=limits.max_pictures,
+        max_bytes=limits.max_bytes,
+    )
     with closing(archive):
         entries = list(archives.list_entries(archive))
         upload.n_entries = len(entries)
         if not entries:
-            _refuse(session, upload, upload.path, "There is no file in it.")
+            raise InvalidInputError("There is no file in it.")
         for entry in islice(entries, upload.n_looked_at, None):
-            try:
+            with _or_refused(session, upload, entry.path):
                 content = archives.read_entry(archive, entry, max_bytes=limits.max_picture_bytes)
-            except ArchiveError as error:
-                _refuse(session, upload, entry.path, error.message)
-            else:
                 _add(session, storage, upload, entry.path, content, limits)
             upload.n_looked_at += 1
             if time.monotonic() > until:
@@ -121,17 +132,9 @@ def _look_into_zip(
 def _add(
     session: Session, storage: Storage, upload: Upload, path: str, content: bytes, limits: Limits
 ) -> None:
-    """Put a picture in, or its refusal. The same picture again, under the same name, is passed over
-    quietly: whoever was interrupted may hand all of it in again."""
-    try:
-        _add_picture(session, storage, upload, path, content, limits)
-    except (PictureError, InvalidInputError) as error:
-        _refuse(session, upload, path, str(error))
-
-
-def _add_picture(
-    session: Session, storage: Storage, upload: Upload, path: str, content: bytes, limits: Limits
-) -> None:
+    """Put a picture in. The same picture again, under the same name, is passed over quietly:
+    whoever was interrupted may hand all of it in again. PictureError or InvalidInputError when it
+    cannot go in."""
     plain = PurePosixPath(path.replace("\\", "/"))
     if plain.suffix.lower() == ".zip":
         raise InvalidInputError("It is a zip inside a zip, or a damaged one. Unpack it first.")
@@ -191,7 +194,7 @@ def _refuse(session: Session, upload: Upload, path: str, reason: str) -> None:
             draft_id=upload.draft_id,
             path=drafts.clean_path(path),
             file_name=drafts.clean_path(PurePosixPath(path).name)[-300:],
-            refusal=reason,
+            refusal=drafts.clean_reason(reason),
         )
     )
     session.flush()

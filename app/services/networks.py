@@ -2,16 +2,27 @@
 
 import json
 import shutil
+import unicodedata
 from pathlib import Path
+from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.explain import NetworkError
 from app.explain.networks import Network as LoadedNetwork
 from app.explain.networks import load_network
 from app.infra.security import keyed_digest
 from app.infra.storage import Storage
 from app.models import Network
+
+MAX_CLASS_NAME: Final = 200
+MAX_SIZE_PX: Final = 2048
+"""Of what a network is shown; published ones take 1024 at most. The maps of a layer at the input
+take gigabytes from there on."""
+
+_NO_TEXT: Final = frozenset({"Cc", "Cs"})
+"""Control characters, and halves of pairs, as Unicode's categories are called."""
 
 
 def register(
@@ -24,7 +35,9 @@ def register(
     same network registered twice is one row. NetworkError says what is wrong with it.
     """
     loaded = load_network(name, weights=weights, classes=classes)
-    described = name.endswith(".json")
+    _check(loaded)
+    # As `load_network` takes it, for which a description may be called otherwise, such as A.JSON.
+    described = Path(name).suffix.lower() == ".json" or Path(name).is_file()
     from_file = described or weights not in ("default", "random")
     description = {
         "architecture": loaded.architecture,
@@ -66,6 +79,19 @@ def register(
     session.add(row)
     session.flush()
     return row, loaded
+
+
+def _check(network: LoadedNetwork) -> None:
+    """NetworkError for what a description may say but nobody could store, read or compute."""
+    for name in network.classes:
+        if len(name) > MAX_CLASS_NAME or any(unicodedata.category(c) in _NO_TEXT for c in name):
+            raise NetworkError(
+                f"A class is named {name[:MAX_CLASS_NAME]!r}; the name of a class is text of at "
+                f"most {MAX_CLASS_NAME} characters, without control characters."
+            )
+    for key, size in (("input_size", network.input_size), ("resize", network.resize)):
+        if size > MAX_SIZE_PX:
+            raise NetworkError(f"Its {key} is larger than {MAX_SIZE_PX} pixels.")
 
 
 def _weights_of(description: Path) -> Path:

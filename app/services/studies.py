@@ -104,7 +104,8 @@ def _taken(name: str) -> ConflictError:
 
 def _slug(name: str) -> str:
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
+    # Cut last: a letter may unfold to several, as “ﬃ” does.
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:120].rstrip("-")
 
 
 def get(session: Session, slug: str) -> Study:

@@ -1,10 +1,12 @@
 """What a draft tries out on a worker: reading its network, explaining one of its pictures."""
 
+import logging
 import time
 from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from app.explain import NetworkError, explain_image, list_layers, open_picture
@@ -17,6 +19,7 @@ from app.picturebook.networks import BIASED_NETWORK, FAIR_NETWORK
 from app.services import computing, drafts, networks
 from app.services.drawing import VIEW_PX, to_jpeg
 
+_log = logging.getLogger(__name__)
 _OWN_FILES = {path.stem: path for path in (FAIR_NETWORK, BIASED_NETWORK)}
 
 
@@ -30,7 +33,9 @@ def read_network(session: Session, storage: Storage, *, draft_id: UUID) -> None:
     row, problem = None, None
     layers: list[dict[str, Any]] = []
     try:
-        row, loaded = _load(session, storage, source)
+        # In a savepoint: what fails in the database there leaves a transaction to say so in.
+        with session.begin_nested():
+            row, loaded = _load(session, storage, source)
         layers = [
             {
                 "name": place.name,
@@ -45,12 +50,20 @@ def read_network(session: Session, storage: Storage, *, draft_id: UUID) -> None:
         problem = _without_folders(str(error), storage, source)
     except RuntimeError as error:
         # What torch says of a network that takes its picture otherwise than described.
-        problem = f"It cannot be run as it is described ({str(error).splitlines()[0]})."
+        first_line = str(error).partition("\n")[0]
+        problem = f"It cannot be run as it is described ({first_line})."
+    except (OperationalError, IntegrityError):
+        # The database is away, or another worker registers the same network: it passes.
+        raise
+    except Exception as error:
+        # Without a word of it upkeep would ask for it again and again.
+        _log.exception("draft %s: the network %s could not be read", draft_id, source)
+        problem = f"Something unexpected went wrong with it ({type(error).__name__})."
     session.refresh(draft, with_for_update=True)
     if draft.network_source != source or _is_read(draft):
         return  # another one was chosen meanwhile
     if problem is not None:
-        draft.network_problem = problem
+        draft.network_problem = drafts.clean_reason(problem)
         return
     assert row is not None, "a network without a problem has been registered"
     draft.network_id = row.id

@@ -1,5 +1,6 @@
 """Making a study, step by step. A draft keeps every step, so that a reload loses nothing."""
 
+import re
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any, Final
@@ -16,14 +17,7 @@ from app.models import Network, StudyDraft
 from app.services import drafts
 from app.services.drafts import Contents
 from app.web import uploads
-from app.web.deps import (
-    DraftOwnerDep,
-    MakerDep,
-    SessionDep,
-    SettingsDep,
-    StorageDep,
-    out_of_turn,
-)
+from app.web.deps import DraftOwnerDep, MakerDep, SessionDep, SettingsDep, StorageDep
 from app.web.templating import is_htmx, redirect, render, render_part
 
 router = APIRouter(prefix="/drafts", dependencies=[DraftOwnerDep], default_response_class=Response)
@@ -37,6 +31,7 @@ STEPS: Final = {
 }
 
 _MAX_NETWORK_FILES: Final = 2
+_PREVIEW_PICTURE: Final = re.compile(r"view|[0-9]{1,4}-[0-9]{1,4}")
 _PICTURE_HEADERS = {"Cache-Control": "private, max-age=31536000, immutable"}
 
 
@@ -180,15 +175,16 @@ async def upload_network(
         )
 
     try:
-        async with out_of_turn(request, session):
-            form = await uploads.receive(
-                request,
-                storage,
-                key_for=key_for,
-                max_bytes=settings.max_upload_mb * 1_000_000,
-                max_files=_MAX_NETWORK_FILES,
-            )
-        await run_in_threadpool(_keep_network, session, storage, draft_id, form)
+        await uploads.receive_for_draft(
+            request,
+            session,
+            storage,
+            draft_id,
+            key_for=key_for,
+            keep=partial(_keep_network, session, storage),
+            max_bytes=settings.max_upload_mb * 1_000_000,
+            max_files=_MAX_NETWORK_FILES,
+        )
     except InvalidInputError as error:
         if is_htmx(request):
             raise
@@ -199,7 +195,9 @@ async def upload_network(
     return redirect(request, f"/drafts/{draft_id}/network")
 
 
-def _keep_network(session: Session, storage: Storage, draft_id: UUID, form: uploads.Form) -> None:
+def _keep_network(
+    session: Session, storage: Storage, draft: StudyDraft, form: uploads.Form
+) -> None:
     descriptions, weights = form.files.get("description"), form.files.get("weights")
     if not descriptions or not weights:
         raise InvalidInputError("Choose both files: the description (JSON) and the weights.")
@@ -208,7 +206,7 @@ def _keep_network(session: Session, storage: Storage, draft_id: UUID, form: uplo
     drafts.keep_network_files(
         session,
         storage,
-        drafts.get(session, draft_id, lock=True),
+        draft,
         description_key=descriptions[0].storage_key,
         weights_key=weights[0].storage_key,
     )
@@ -278,24 +276,7 @@ async def upload_pictures(
     their folder names. A worker looks at them."""
     await run_in_threadpool(drafts.get, session, draft_id)  # before anything of it is read
     try:
-        async with out_of_turn(request, session):
-            form = await uploads.receive(
-                request,
-                storage,
-                key_for=lambda _, __: drafts.upload_key(draft_id),
-                max_bytes=settings.max_upload_mb * 1_000_000,
-                max_files=settings.max_pictures,
-            )
-        draft = await run_in_threadpool(drafts.get, session, draft_id)
-        await run_in_threadpool(
-            partial(
-                drafts.add_uploads,
-                session,
-                draft,
-                class_name=form.fields.get("class_name"),
-                received=form.files.get("files", []),
-            )
-        )
+        draft, _ = await uploads.receive_pictures(request, session, storage, settings, draft_id)
         if is_htmx(request):
             context = await run_in_threadpool(_pictures_context, session, draft, settings)
             return render(request, "drafts/_pictures.html", context)
@@ -402,7 +383,7 @@ def preview(
 @router.get("/{draft_id}/preview/{preview_id}/{name}.jpg")
 def preview_picture(storage: StorageDep, draft_id: UUID, preview_id: UUID, name: str) -> Response:
     """The picture as the network sees it (`view`), or under the heat map LAYER-RANK."""
-    if name != "view" and not all(part.isdecimal() for part in name.split("-")):
+    if not _PREVIEW_PICTURE.fullmatch(name):
         raise NotFoundError("There is no such picture in this draft.")
     return _picture(storage, drafts.preview_key(draft_id, preview_id, name))
 

@@ -6,16 +6,22 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Final
+from uuid import UUID
 
 from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
+from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 
 from app.infra.errors import AppError, InvalidInputError
+from app.infra.settings import Settings
 from app.infra.storage import Storage
+from app.models import StudyDraft
+from app.services import drafts
 from app.services.drafts import Received
+from app.web.deps import out_of_turn
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -46,10 +52,81 @@ class Form:
     fields: dict[str, str] = field(default_factory=dict)
     files: dict[str, list[Received]] = field(default_factory=dict)
 
+    def remove(self, storage: Storage) -> None:
+        """Remove the files that came in."""
+        for received in (one for files in self.files.values() for one in files):
+            storage.delete(received.storage_key)
+
 
 KeyFor = Callable[[str, str], str]
 """From the name of a field and that of a file to the key to store it under. May refuse the file
 with an AppError."""
+
+Keep = Callable[[StudyDraft, Form], None]
+"""Takes what came in into a draft. May refuse it with an AppError."""
+
+
+async def receive_for_draft(
+    request: Request,
+    session: Session,
+    storage: Storage,
+    draft_id: UUID,
+    *,
+    key_for: KeyFor,
+    keep: Keep,
+    max_bytes: int,
+    max_files: int,
+) -> tuple[StudyDraft, Form]:
+    """Receive the form of a request out of turn, and keep what came in in the draft, which is
+    locked for that. NotFoundError when the draft was discarded meanwhile. Whatever goes wrong, no
+    file stays that nothing refers to."""
+    try:
+        async with out_of_turn(request, session):
+            form = await receive(
+                request, storage, key_for=key_for, max_bytes=max_bytes, max_files=max_files
+            )
+    except FileNotFoundError:
+        # With a draft goes its folder, the files that are just being written included.
+        await run_in_threadpool(drafts.get, session, draft_id)
+        raise
+    return await run_in_threadpool(_keep, session, storage, draft_id, form, keep), form
+
+
+async def receive_pictures(
+    request: Request, session: Session, storage: Storage, settings: Settings, draft_id: UUID
+) -> tuple[StudyDraft, int]:
+    """Pictures and zips of them, in the field `files`, for a draft, and how many came in: of the
+    class in the field `class_name`, or of those that their folders name."""
+
+    def keep(draft: StudyDraft, form: Form) -> None:
+        drafts.add_uploads(
+            session,
+            draft,
+            class_name=form.fields.get("class_name"),
+            received=form.files.get("files", []),
+        )
+
+    draft, form = await receive_for_draft(
+        request,
+        session,
+        storage,
+        draft_id,
+        key_for=lambda _, __: drafts.upload_key(draft_id),
+        keep=keep,
+        max_bytes=settings.max_upload_mb * 1_000_000,
+        max_files=settings.max_pictures,
+    )
+    return draft, len(form.files.get("files", []))
+
+
+def _keep(session: Session, storage: Storage, draft_id: UUID, form: Form, keep: Keep) -> StudyDraft:
+    try:
+        draft = drafts.get(session, draft_id, lock=True)
+        keep(draft, form)
+    except BaseException:
+        form.remove(storage)
+        raise
+    return draft
 
 
 async def receive(
@@ -144,8 +221,7 @@ class _Reader:
         """Remove what has come in."""
         # As by an error in the block that writes: what is half written is not stored.
         self._open.__exit__(ClientDisconnect, ClientDisconnect(), None)
-        for received in (one for files in self.form.files.values() for one in files):
-            self._storage.delete(received.storage_key)
+        self.form.remove(self._storage)
 
     def _on_header_field(self, data: bytes, start: int, end: int) -> None:
         self._header += data[start:end]

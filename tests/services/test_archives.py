@@ -3,6 +3,7 @@
 import io
 import stat
 import struct
+import tracemalloc
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZIP_LZMA, ZipFile, ZipInfo
 
@@ -99,14 +100,39 @@ def test_a_bomb_is_refused_by_what_it_would_unpack_to(tmp_path: Path) -> None:
         open_small(path)
 
 
-def test_a_file_that_lies_about_its_size_is_not_read_beyond_it(tmp_path: Path) -> None:
-    path = make_zip(tmp_path / "a.zip", {"1.png": bytes(40 * KB)})
+@pytest.fixture
+def liar(tmp_path: Path) -> Path:
+    """A zip with a file of 20 MB that calls itself 10 bytes."""
+    path = make_zip(tmp_path / "a.zip", {"1.png": bytes(20_000 * KB)})
     content = bytearray(path.read_bytes())
     for signature, offset in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
         at = content.index(signature) + offset
         content[at : at + 4] = struct.pack("<I", 10)
     path.write_bytes(content)
-    assert "cannot be unpacked" in str(read_all(path)["1.png"])
+    return path
+
+
+def test_a_file_that_lies_about_its_size_is_refused(liar: Path) -> None:
+    assert "cannot be unpacked" in str(read_all(liar)["1.png"])
+
+
+def test_a_file_that_lies_about_its_size_is_not_unpacked_beyond_it(liar: Path) -> None:
+    tracemalloc.start()
+    try:
+        read_all(liar)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1000 * KB
+
+
+@pytest.mark.parametrize("name", ["", ".", "./."])
+def test_a_file_without_a_name_is_refused_and_the_rest_is_read(tmp_path: Path, name: str) -> None:
+    path = make_zip(tmp_path / "a.zip", {"a/in.png": b"in"})
+    with ZipFile(path, "a") as archive:
+        archive.writestr(ZipInfo("placeholder"), b"out")
+        archive.filelist[-1].filename = name  # as no honest program would write it
+    assert read_all(path) == {"a/in.png": b"in", name: "It has no name."}
 
 
 def test_too_many_files_are_refused_before_they_are_listed(tmp_path: Path) -> None:

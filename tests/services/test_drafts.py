@@ -1,5 +1,6 @@
 """Studies in the making: what goes in, what is refused, what becomes of them."""
 
+import errno
 import io
 import json
 from pathlib import Path
@@ -11,6 +12,7 @@ from PIL import Image as Picture
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.explain.pictures import PictureError, open_picture
 from app.infra.errors import ConflictError, InvalidInputError, NotFoundError
 from app.infra.queue import queued_jobs
 from app.infra.storage import Storage
@@ -126,6 +128,67 @@ class TestPictures:
         assert "class is unknown" in said["alone.png"]
         assert "zip inside a zip" in said["cat/inner.zip"]
 
+    def test_a_file_without_a_name_keeps_no_other_from_going_in(
+        self, session: Session, storage: Storage, draft: StudyDraft
+    ) -> None:
+        content = zip_of({".": picture("tan"), "cat/1.png": picture("red")})
+        found = hand_in(session, storage, draft, {"photos.zip": content})
+        assert counts(found) == {"cat": 1}
+        assert reasons(found) == {".": "It has no name."}
+
+    def test_a_file_that_fails_as_none_has_before_is_named_and_the_rest_goes_in(
+        self,
+        session: Session,
+        storage: Storage,
+        draft: StudyDraft,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        odd = picture("tan")
+
+        def open_all_but_one(content: bytes) -> Picture.Image:
+            if content == odd:
+                raise ZeroDivisionError("nobody thought of that")
+            return open_picture(content)
+
+        monkeypatch.setattr(intake, "open_picture", open_all_but_one)
+        files = {"cat/odd.png": odd, "dog/1.png": picture("red")}
+        found = hand_in(session, storage, draft, {**files, "photos.zip": zip_of(files)})
+        assert counts(found) == {"dog": 1}
+        assert [one.file_name for one in found.refusals] == ["cat/odd.png", "cat/odd.png"]
+        assert "Something unexpected went wrong" in reasons(found)["cat/odd.png"]
+        assert "cat/odd.png could not be looked at" in caplog.text
+        assert "nobody thought of that" in caplog.text
+
+    def test_no_file_is_refused_because_the_disk_is_full(
+        self, session: Session, storage: Storage, draft: StudyDraft, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def put(key: str, content: bytes) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        key = drafts.upload_key(draft.id)
+        storage.put(key, picture("red"))
+        drafts.add_uploads(
+            session, draft, class_name=None, received=[Received("cat/1.png", key, 100)]
+        )
+        monkeypatch.setattr(storage, "put", put)
+        with pytest.raises(OSError, match="No space left"):
+            intake.take_in_some(session, storage, draft_id=draft.id, limits=LIMITS)
+        found = drafts.contents(session, draft)
+        assert (found.n_waiting, found.refusals) == (1, [])
+
+    def test_a_reason_that_quotes_the_file_is_made_readable(
+        self, session: Session, storage: Storage, draft: StudyDraft, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(content: bytes) -> None:
+            raise PictureError("It holds \x00\ud800" + "x" * 2000)
+
+        monkeypatch.setattr(intake, "open_picture", refuse)
+        found = hand_in(session, storage, draft, {"cat/1.png": picture("red")})
+        (reason,) = reasons(found).values()
+        assert reason.startswith("It holds xxx")
+        assert len(reason) <= drafts.MAX_REASON + 1
+
     def test_a_zip_that_is_none_is_named(
         self, session: Session, storage: Storage, draft: StudyDraft
     ) -> None:
@@ -201,6 +264,13 @@ class TestPictures:
         drafts.remove_class(session, draft, class_name="cat")
         assert counts(drafts.contents(session, draft)) == {"dog": 1}
 
+    def test_no_class_has_a_zero_character_in_its_name(
+        self, session: Session, storage: Storage, draft: StudyDraft
+    ) -> None:
+        hand_in(session, storage, draft, {"cat/1.png": picture("red")})
+        with pytest.raises(NotFoundError):
+            drafts.remove_class(session, draft, class_name="cat\x00")
+
     def test_nothing_handed_in_is_said(self, session: Session, draft: StudyDraft) -> None:
         with pytest.raises(InvalidInputError, match="Choose some pictures"):
             drafts.add_uploads(session, draft, class_name=None, received=[])
@@ -235,7 +305,11 @@ class TestNetwork:
         drafts.keep_network_files(session, storage, draft, description_key=key, weights_key=weights)
         assert json.loads(storage.get(key))["weights"] == "net.safetensors"
 
-    @pytest.mark.parametrize("content", [b"\xff", b"{", b"[1]", b"[" * 100_000])
+    @pytest.mark.parametrize(
+        "content",
+        [b"\xff", b"{", b"[1]", b"[" * 100_000, b'{"input_size": ' + b"9" * 5000 + b"}"],
+        ids=["no text", "cut short", "a list", "without end", "a long number"],
+    )
     def test_a_description_that_is_none_is_refused(
         self, session: Session, storage: Storage, draft: StudyDraft, content: bytes
     ) -> None:
@@ -341,6 +415,12 @@ class TestFinish:
         session.flush()
         with pytest.raises(ConflictError, match="Wait until every file"):
             drafts.finish(session, complete.id)
+
+    def test_a_name_whose_letters_unfold_in_the_address_is_cut_there(
+        self, session: Session, complete: StudyDraft
+    ) -> None:
+        drafts.rename(session, complete, name="ﬃ" * 120)
+        assert drafts.finish(session, complete.id).slug == "ffi" * 40
 
     def test_a_name_taken_meanwhile_is_a_conflict(
         self, session: Session, complete: StudyDraft, network: Network

@@ -69,3 +69,51 @@ def test_what_cannot_be_loaded_is_not_registered(session: Session, storage: Stor
     with pytest.raises(NetworkError):
         register(session, storage, "no-such-network")
     assert session.scalar(select(func.count()).select_from(Network)) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"classes": ["a\x00b", "flower", "house"]}, "'a\\\\x00b'"),
+        ({"classes": ["\ud800", "flower", "house"]}, "'\\\\ud800'"),
+        ({"classes": ["x" * 201, "flower", "house"]}, "at most 200 characters"),
+        ({"input_size": 10**30, "resize": 10**30}, "input_size is larger than"),
+        ({"resize": 10**30}, "resize is larger than"),
+    ],
+    ids=["a zero", "half a pair", "a long name", "input_size", "resize"],
+)
+def test_a_description_of_what_cannot_be_kept_or_computed_is_refused(
+    session: Session,
+    storage: Storage,
+    toy_network: Path,
+    tmp_path: Path,
+    change: dict[str, object],
+    reason: str,
+) -> None:
+    weights = str(toy_network.with_suffix(".safetensors"))
+    description = json.loads(toy_network.read_text()) | {"weights": weights} | change
+    (tmp_path / "odd.json").write_text(json.dumps(description))
+    with pytest.raises(NetworkError, match=reason):
+        register(session, storage, tmp_path / "odd.json")
+    assert session.scalar(select(func.count()).select_from(Network)) == 0
+
+
+def test_class_names_may_be_of_any_script(
+    session: Session, storage: Storage, toy_network: Path, tmp_path: Path
+) -> None:
+    names = ["قایق‌ها", "花　草", "maison\u00a0: toit"]
+    weights = str(toy_network.with_suffix(".safetensors"))
+    description = json.loads(toy_network.read_text()) | {"weights": weights, "classes": names}
+    (tmp_path / "named.json").write_text(json.dumps(description))
+    assert register(session, storage, tmp_path / "named.json").classes == names
+
+
+@pytest.mark.parametrize("name", ["TOY.JSON", "json"])
+def test_a_description_is_one_however_its_file_is_called(
+    session: Session, storage: Storage, toy_network: Path, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "toy.safetensors").write_bytes(toy_network.with_suffix(".safetensors").read_bytes())
+    (tmp_path / name).write_text(toy_network.read_text())
+    row = register(session, storage, tmp_path / name)
+    assert row.weights == "file"
+    assert networks.load_registered(row, storage).weights_sha256 == row.weights_sha256

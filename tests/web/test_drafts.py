@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from uuid import uuid4
 from zipfile import ZipFile
 
 import pytest
@@ -182,6 +183,7 @@ class TestNetwork:
         researcher: TestClient,
         session: Session,
         draft: StudyDraft,
+        storage: Storage,
         files: dict[str, tuple[str, bytes]],
         reason: str,
     ) -> None:
@@ -190,6 +192,7 @@ class TestNetwork:
         assert reason in text_of(answer.text)
         session.refresh(draft)
         assert draft.network_source is None
+        assert storage.keys("drafts") == []
 
 
 class TestPictures:
@@ -242,6 +245,48 @@ class TestPictures:
         )
         assert answer.status_code == 408
         assert session.scalar(select(Upload)) is None
+        assert stored_uploads(storage) == []
+
+    @pytest.mark.parametrize("where", ["/drafts/{}/pictures", "/api/v1/drafts/{}/pictures"])
+    @pytest.mark.parametrize("is_cleared", [False, True])
+    def test_one_that_is_discarded_meanwhile_keeps_nothing_of_it(
+        self,
+        researcher: TestClient,
+        session: Session,
+        draft: StudyDraft,
+        storage: Storage,
+        where: str,
+        is_cleared: bool,
+    ) -> None:
+        whole = multipart({"a.png": picture("red"), "b.png": picture("tan")})
+
+        def pieces() -> Iterator[bytes]:
+            yield whole[:90]  # in the middle of the first file
+            drafts.discard(session, draft)
+            session.commit()
+            if is_cleared:
+                drafts.clear_files(session, storage, draft_id=draft.id)
+            yield whole[90:]
+
+        answer = researcher.post(
+            where.format(draft.id),
+            content=pieces(),
+            headers={"Content-Type": "multipart/form-data; boundary=xx"},
+        )
+        assert answer.status_code == 404
+        assert "draft is gone" in text_of(answer.text)
+        assert stored_uploads(storage) == []
+
+    @pytest.mark.parametrize("where", ["/drafts/{}/pictures", "/api/v1/drafts/{}/pictures"])
+    def test_a_class_that_is_no_name_keeps_nothing_of_them(
+        self, researcher: TestClient, draft: StudyDraft, storage: Storage, where: str
+    ) -> None:
+        answer = researcher.post(
+            where.format(draft.id),
+            data={"class_name": "x" * 201},
+            files={"files": ("1.png", picture("red"))},
+        )
+        assert answer.status_code == 422
         assert stored_uploads(storage) == []
 
     def test_while_one_comes_in_others_have_its_turn_and_its_connection(
@@ -313,6 +358,12 @@ class TestPictures:
         assert answer.status_code == 422
         assert "Choose some pictures" in text_of(answer.text)
 
+    def test_a_class_that_no_draft_can_have_is_not_found(
+        self, researcher: TestClient, draft: StudyDraft
+    ) -> None:
+        answer = researcher.post(address(draft, "pictures/remove"), data={"class_name": "a\x00"})
+        assert answer.status_code == 404
+
     def test_thumbnails_are_shown(self, researcher: TestClient, complete: StudyDraft) -> None:
         page = researcher.get(address(complete, "pictures")).text
         source = next(piece for piece in page.split('"') if "/thumbnails/" in piece)
@@ -368,3 +419,9 @@ class TestFinish:
         answer = researcher.post(address(complete, "preview"), headers=HTMX)
         assert "A worker explains the picture" in text_of(answer.text)
         assert sent.jobs[-1].name == "drafts.preview"
+
+    @pytest.mark.parametrize("name", ["١-١", "1-", "-", "9" * 300 + "-1", "view-1"])
+    def test_a_name_that_no_picture_of_a_preview_has_is_not_found(
+        self, researcher: TestClient, draft: StudyDraft, name: str
+    ) -> None:
+        assert researcher.get(address(draft, f"preview/{uuid4()}/{name}.jpg")).status_code == 404

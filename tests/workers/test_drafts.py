@@ -1,16 +1,21 @@
 """What workers do for a study in the making: the files, the network, one picture explained."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
+from app.infra.queue import queued_jobs
 from app.infra.storage import Storage
 from app.installation import Installation
 from app.models import StudyDraft
-from app.services import drafts
+from app.services import drafts, trials
 from workers import drafts as tasks
 from workers.context import only_one
 
@@ -88,6 +93,67 @@ def test_what_is_wrong_with_a_network_is_one_sentence_without_the_servers_folder
     assert draft.network_problem is not None
     assert draft.network_problem.startswith("toy.safetensors is damaged or not a safetensors file")
     assert str(inst.storage.root) not in draft.network_problem
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"classes": ["a\x00b", "flower", "house"]}, "A class is named 'a\\x00b'"),
+        ({"classes": ["\ud800", "flower", "house"]}, "A class is named '\\ud800'"),
+        ({"input_size": 10**30, "resize": 10**30}, "Its input_size is larger than"),
+    ],
+    ids=["a zero", "half a pair", "a size"],
+)
+def test_whatever_is_wrong_with_a_network_is_said_and_it_is_not_read_again(
+    inst: Installation,
+    draft_id: UUID,
+    toy_network: Path,
+    tmp_path: Path,
+    change: dict[str, object],
+    reason: str,
+) -> None:
+    odd = tmp_path / "odd.json"
+    odd.write_text(json.dumps(json.loads(toy_network.read_text()) | change))
+    keep_files(inst, draft_id, odd, toy_network.with_suffix(".safetensors"))
+    tasks.read_network(draft_id=str(draft_id))
+    problem = get(inst, draft_id).network_problem
+    assert problem is not None
+    assert problem.startswith(reason)
+    with inst.transaction() as session:
+        drafts.ask_again(session)
+        assert queued_jobs(session) == []
+
+
+def test_a_network_that_the_database_cannot_hold_is_said_to_be_none(
+    inst: Installation,
+    draft_id: UUID,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def load(session: Session, storage: Storage, source: str) -> None:
+        session.execute(text("select cast('no number' as int)"))
+
+    with inst.transaction() as session:
+        drafts.choose_network(session, drafts.get(session, draft_id), source="resnet18")
+    monkeypatch.setattr(trials, "_load", load)
+    tasks.read_network(draft_id=str(draft_id))
+    problem = get(inst, draft_id).network_problem
+    assert problem == "Something unexpected went wrong with it (DataError)."
+    assert "the network resnet18 could not be read" in caplog.text
+
+
+def test_a_network_is_read_again_when_the_database_was_away(
+    inst: Installation, draft_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_: object) -> None:
+        raise OperationalError("select 1", {}, Exception("the connection is gone"))
+
+    with inst.transaction() as session:
+        drafts.choose_network(session, drafts.get(session, draft_id), source="resnet18")
+    monkeypatch.setattr(trials, "_load", load)
+    with pytest.raises(OperationalError), inst.transaction() as session:
+        trials.read_network(session, inst.storage, draft_id=draft_id)
+    assert get(inst, draft_id).network_problem is None
 
 
 def test_a_network_chosen_meanwhile_is_not_overwritten(inst: Installation, draft_id: UUID) -> None:

@@ -1,13 +1,11 @@
 """Making a study: choose a network, hand in pictures, choose layers and rules, make it for good."""
 
-from functools import partial
 from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Request
 from pydantic import Field
 from sqlalchemy.orm import Session
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from app.models import Network, StudyDraft
@@ -17,7 +15,7 @@ from app.web.api.callers import DraftDep, MakerDep
 from app.web.api.paging import Cursor, Limit, page, read_cursor, row_number
 from app.web.api.shapes import Page, Shape, Text, example
 from app.web.api.studies import StudyOut, Visibility, study_out
-from app.web.deps import SessionDep, SettingsDep, StorageDep, out_of_turn
+from app.web.deps import SessionDep, SettingsDep, StorageDep
 
 router = APIRouter(tags=["studies in the making"])
 
@@ -265,20 +263,8 @@ async def add_pictures(
     """Pictures and zips of pictures, as a form with the field `files`: of the class in the field
     `class_name`, or of the class that each picture's folder names. A worker looks at them; what is
     refused stands in the draft, with the reason."""
-    async with out_of_turn(request, session):
-        form = await uploads.receive(
-            request,
-            storage,
-            key_for=lambda _, __: drafts.upload_key(draft.id),
-            max_bytes=settings.max_upload_mb * 1_000_000,
-            max_files=settings.max_pictures,
-        )
-    received = form.files.get("files", [])
-    class_name = form.fields.get("class_name")
-    await run_in_threadpool(
-        partial(drafts.add_uploads, session, draft, class_name=class_name, received=received)
-    )
-    return Received(n_files=len(received))
+    _, n_files = await uploads.receive_pictures(request, session, storage, settings, draft.id)
+    return Received(n_files=n_files)
 
 
 @router.post("/drafts/{draft_id}/finish", status_code=201, summary="Make the study")
