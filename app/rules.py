@@ -131,6 +131,10 @@ pupils, each at two rounds a minute, stays under twice that and is never stopped
 SLOWED_ROUNDS = 120
 """Rounds from one address in a minute from which on new ones have to wait. No class is so quick."""
 
+NEW_GUESTS = 600
+"""New guests from one address in an hour from which on the next have to wait. A class is forty, a
+whole school some hundreds; who makes more would only fill the database."""
+
 PRACTICE_JUDGED_OF = 8
 """Practice rounds of a player in a study after which the last so many are looked at, again after as
 many more: some sixty rounds of play each time."""

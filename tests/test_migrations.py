@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 
 from app.infra.db import make_engine
 from app.infra.storage import Storage
-from app.models import Base, ClusterMap, StudyClass, StudyDraft
-from app.services import drafts, players, rounds
+from app.models import AuditEntry, Base, ClusterMap, StudyClass, StudyDraft
+from app.services import accounts, audit, drafts, erasure, players, rounds
+from app.services.audit import Actor, Subject
 from tests.factories import make_account, make_player
 from tests.services.conftest import make_game
 
@@ -81,6 +82,40 @@ def test_rounds_of_simulated_players_are_counted_apart_from_then_on(
     engine.dispose()
     assert counts == [(1, 1), (0, 0), (1, 0)]
     assert waiting == [(True, True), (False, False)]
+
+
+def test_names_in_lines_about_invitations_can_be_forgotten_from_then_on(
+    alembic: Config, database: str
+) -> None:
+    """Before 0026 a line named who had accepted and, beside the role, who had invited."""
+    engine = make_engine(database)
+    with Session(engine) as session, session.begin():
+        ada, ben = make_account(session, "Ada", role="admin"), make_account(session, "Ben")
+        for act, who, subject in (
+            ("send", ada, "somebody"),
+            ("accept", ben, "Ben"),
+            ("revoke", ben, "somebody"),
+        ):
+            audit.act_as(session, Actor(who.name, who.id))
+            after = {"role": "researcher", "invited by": "Ada"}
+            about = Subject("invitation", "its id", subject)
+            audit.record(session, f"invitation.{act}", about, after=after)
+    command.downgrade(alembic, "0025")
+    command.upgrade(alembic, "head")
+    with Session(engine) as session, session.begin():
+        make_account(session, role="admin")
+        accepted = audit.find(session, act="invitation.accept")[0]
+        assert (accepted.actor, accepted.subject_name) == ("Ben", "Ada")
+        for account in (accounts.find(session, "Ada"), accounts.find(session, "Ben")):
+            erasure.erase(session, account, words="keep")
+        lines = session.execute(
+            select(AuditEntry.actor, AuditEntry.subject_name, AuditEntry.after)
+            .where(AuditEntry.act.startswith("invitation."))
+            .order_by(AuditEntry.id)
+        ).all()
+    engine.dispose()
+    role = {"role": "researcher"}
+    assert lines == [(audit.ERASED, name, role) for name in ("somebody", *2 * [audit.ERASED])]
 
 
 def test_previews_from_before_they_had_pictures_of_their_own_are_made_anew(

@@ -16,7 +16,7 @@ from app.infra.mail import Mailer
 from app.infra.queue import enqueue
 from app.infra.security import hash_password, is_outdated, is_password, new_token, token_digest
 from app.models import Account, ApiToken, OneTimeLink, Player, SignIn
-from app.services import audit
+from app.services import audit, tokens
 from app.services.audit import Subject
 
 # The first mark found counts: Edge calls itself Chrome, too, and Chrome calls itself Safari.
@@ -43,6 +43,7 @@ SIGN_IN_AGE = timedelta(days=30)
 LINK_AGE = {"password": timedelta(hours=1), "email": timedelta(days=3)}
 MIN_PASSWORD_CHARACTERS = 10
 MAX_PASSWORD_CHARACTERS = 200
+_MAX_EMAIL_CHARACTERS = 254
 _SEEN_EVERY = timedelta(minutes=5)  # how exact "last seen" is: not every request writes a row
 _NAME = re.compile(r"\w[\w.-]{1,28}\w")
 _EMAIL = re.compile(r"[^@\s\x00-\x1f<>,;:\"]+@[^@\s\x00-\x1f<>,;:\"]+\.[^@\s\x00-\x1f<>,;:\".]+")
@@ -127,18 +128,29 @@ def find(session: Session, name: str) -> Account:
 
 
 def _is_named(name: str) -> ColumnElement[bool]:
-    # PostgreSQL takes no zero byte, which no name holds.
-    return func.lower(Account.name) == func.lower(name.replace("\x00", ""))
+    return func.lower(Account.name) == func.lower(_plain(name))
 
 
 def _has_email(email: str) -> ColumnElement[bool]:
-    return func.lower(Account.email) == func.lower(email.replace("\x00", ""))
+    return func.lower(Account.email) == func.lower(_plain(email))
+
+
+def _plain(name_or_email: str) -> str:
+    """A name or an e-mail address as accounts hold it. PostgreSQL takes no zero character, which
+    neither holds."""
+    return unicodedata.normalize("NFKC", name_or_email.replace("\x00", "")).strip()
+
+
+def as_compared(session: Session, name_or_email: str) -> str:
+    """The same text for all ways to write a name or an e-mail address that find the same account:
+    what tries are counted by. The database says it, whose small letters are not quite Python's."""
+    return session.scalar(select(func.lower(_plain(name_or_email)))) or ""
 
 
 def check_password(session: Session, *, name_or_email: str, password: str) -> Account:
     """The account that this password opens. WrongPasswordError when there is none: the same
     sentence, after the same time, whether the name or the password is wrong."""
-    given = unicodedata.normalize("NFKC", name_or_email).strip()
+    given = _plain(name_or_email)
     account = session.scalar(
         select(Account).where(_has_email(given) if "@" in given else _is_named(given))
     )
@@ -304,9 +316,9 @@ def ask_to_confirm(session: Session, account: Account, email: str) -> None:
 
 
 def check_email(email: str) -> str:
-    """An e-mail address without white space around it. InvalidInputError for what is none."""
-    email = email.strip()
-    if len(email) > 254 or not _EMAIL.fullmatch(email):
+    """An e-mail address as accounts hold it. InvalidInputError for what is none."""
+    email = _plain(email)
+    if len(email) > _MAX_EMAIL_CHARACTERS or not _EMAIL.fullmatch(email):
         raise InvalidInputError("That is not an e-mail address: it looks like ada@example.org.")
     return email
 
@@ -314,7 +326,9 @@ def check_email(email: str) -> str:
 def ask_for_new_password(session: Session, email: str) -> None:
     """Have a link sent to whoever has this e-mail address, if anybody has. A worker looks that up,
     so that the time this takes does not tell."""
-    enqueue(session, "accounts.send_password_link", email=email.strip()[:254])
+    email = _plain(email)
+    if len(email) <= _MAX_EMAIL_CHARACTERS:
+        enqueue(session, "accounts.send_password_link", email=email)
 
 
 def send_confirmation(
@@ -405,9 +419,11 @@ def find_link(
 
 
 def reset_password(session: Session, token: str, *, password: str) -> Account:
-    """Set the password that a one-time link is for, and sign out everywhere."""
+    """Set the password that a one-time link is for, sign out everywhere, and take back the access
+    tokens: whoever has lost an account gets it back from whoever had it, programs included."""
     account = find_link(session, token, purpose="password", lock=True).account
     set_password(session, account, password)
+    tokens.revoke_all(session, account)
     return account
 
 

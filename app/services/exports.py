@@ -423,7 +423,8 @@ def _of_days(chosen: Selection, moment: InstrumentedAttribute[Any]) -> list[Colu
     wanted: list[ColumnElement[bool]] = []
     if chosen.given_from:
         wanted.append(moment >= _midnight(chosen.given_from))
-    if chosen.given_until:
+    # No midnight follows the last day there is, and no label comes after it.
+    if chosen.given_until and chosen.given_until < date.max:
         wanted.append(moment < _midnight(chosen.given_until + timedelta(days=1)))
     return wanted
 

@@ -65,7 +65,8 @@ def invite(
     _require_may_give(session, invitation)
     session.add(invitation)
     session.flush()
-    _record(session, "invitation.send", invitation)
+    subject = Subject("invitation", str(invitation.id), "somebody")
+    audit.record(session, "invitation.send", subject, study=study, after={"role": role})
     enqueue(session, "accounts.send_invitation", invitation_id=str(invitation.id))
     return invitation
 
@@ -114,7 +115,7 @@ def revoke(session: Session, invitation_id: UUID, *, study: Study | None = None)
     of_study = Invitation.study_id == (study.id if study else None)
     invitation = _get(session, (Invitation.id == invitation_id) & of_study)
     if invitation is not None:
-        _record(session, "invitation.revoke", invitation)
+        _record_of_inviter(session, "invitation.revoke", invitation)
         session.delete(invitation)
         session.flush()
 
@@ -138,7 +139,7 @@ def accept(session: Session, token: str, account: Account) -> Study | None:
     """
     invitation = find(session, token, lock=True)
     _require_may_give(session, invitation)
-    _record(session, "invitation.accept", invitation, account=account)
+    _record_of_inviter(session, "invitation.accept", invitation)
     study = invitation.study
     if study is not None:
         is_less = access.level(session, account, study_id=study.id) < access.level_of(
@@ -183,9 +184,8 @@ def _get(session: Session, where: ColumnElement[bool], *, lock: bool = False) ->
     return session.scalar(query.with_for_update(of=Invitation) if lock else query)
 
 
-def _record(
-    session: Session, act: str, invitation: Invitation, *, account: Account | None = None
-) -> None:
-    after = {"role": invitation.role, "invited by": invitation.invited_by.name}
-    subject = Subject("invitation", str(invitation.id), account.name if account else "somebody")
+def _record_of_inviter(session: Session, act: str, invitation: Invitation) -> None:
+    """A line about whoever had invited: as its subject, they can be taken out of it."""
+    subject = Subject.of_account(invitation.invited_by)
+    after = {"role": invitation.role}
     audit.record(session, act, subject, study=invitation.study, after=after)

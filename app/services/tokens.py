@@ -87,9 +87,20 @@ def revoke(session: Session, account: Account, token_id: UUID) -> None:
     )
     if token is None:
         raise NotFoundError("There is no such token of yours, or you have taken it back already.")
+    _revoke(session, token)
+    session.flush()
+
+
+def revoke_all(session: Session, account: Account) -> None:
+    """Take back every token of an account."""
+    for token in list_valid(session, account):
+        _revoke(session, token)
+    session.flush()
+
+
+def _revoke(session: Session, token: ApiToken) -> None:
     audit.record(session, "token.revoke", _subject(token))
     session.delete(token)
-    session.flush()
 
 
 def find(session: Session, text: str) -> ApiToken | None:

@@ -24,6 +24,7 @@ from app.web.deps import (
     SettingsDep,
     Visitor,
     VisitorDep,
+    client_address,
 )
 from app.web.templating import redirect, render
 
@@ -92,11 +93,6 @@ class EraseContext:
     message: str | None = None
 
 
-def _address(request: Request) -> str:
-    """Where a request comes from. Behind a proxy, uvicorn takes it from the proxy's header."""
-    return request.client.host if request.client else "unknown"
-
-
 def local_address(address: str) -> str:
     """An address on this site to go on to. One elsewhere, with which somebody's link would lead
     people from our form to a page of theirs, is not taken."""
@@ -124,7 +120,7 @@ def _let_in(
     token = accounts.sign_in(
         session,
         account,
-        address=_address(request),
+        address=client_address(request),
         user_agent=request.headers.get("user-agent", ""),
     )
     response = redirect(request, address)
@@ -169,7 +165,7 @@ def sign_up(
 ) -> Response:
     """A new account. Who has played as a guest goes on with all of it."""
     # A class of pupils signs up from one address, all at once.
-    limits.take("sign-up", _address(request), n=60, window_s=_HOUR_S)
+    limits.take("sign-up", client_address(request), n=60, window_s=_HOUR_S)
     try:
         account = accounts.create(session, name=name, password=password, guest=guest)
         if email.strip():
@@ -213,7 +209,7 @@ def sign_in(
     next: TextForm = "",  # noqa: A002
 ) -> Response:
     """Sign in. What was played on this device as a guest moves to the account."""
-    who, where = name.strip(), _address(request)
+    who, where = accounts.as_compared(session, name), client_address(request)
     # The narrow one is for somebody at one place, so that a stranger who tries another's name
     # elsewhere does not lock them out; the wide ones slow down those who come from many places.
     limits.take("sign-in", f"{who} {where}", n=10, window_s=_QUARTER_S)
@@ -252,8 +248,8 @@ def ask_for_new_password(
     request: Request, session: SessionDep, limits: LimitsDep, email: TextForm = ""
 ) -> Response:
     """Send a link to an address that is known, and say the same about any."""
-    limits.take("forgotten", email.strip(), n=3, window_s=_HOUR_S)
-    limits.take("forgotten-address", _address(request), n=30, window_s=_HOUR_S)
+    limits.take("forgotten", accounts.as_compared(session, email), n=3, window_s=_HOUR_S)
+    limits.take("forgotten-address", client_address(request), n=30, window_s=_HOUR_S)
     accounts.ask_for_new_password(session, email)
     return render(request, "accounts/forgotten.html", ForgottenContext(sent=True))
 

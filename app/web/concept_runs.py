@@ -14,7 +14,7 @@ from app.infra.errors import NotFoundError
 from app.models import ConceptRun, StudyClass
 from app.services import concept_runs, global_explanations
 from app.services.concept_runs import RunPage
-from app.web.deps import SessionDep
+from app.web.deps import Number, RowNumber, SessionDep
 from app.web.downloads import download
 from app.web.sharing import StudyReaderDep
 from app.web.templating import render
@@ -47,7 +47,11 @@ class RunContext:
 
 @router.get("")
 def list_runs(
-    request: Request, session: SessionDep, slug: str, class_id: int, players: Players = "people"
+    request: Request,
+    session: SessionDep,
+    slug: str,
+    class_id: RowNumber,
+    players: Players = "people",
 ) -> Response:
     image_class = _get_class(session, slug, class_id)
     runs = concept_runs.list_of_class(session, class_id, simulated=players == "simulated")
@@ -61,8 +65,8 @@ def show_run(
     request: Request,
     session: SessionDep,
     slug: str,
-    class_id: int,
-    number: int,
+    class_id: RowNumber,
+    number: Number,
     players: Players = "people",
 ) -> Response:
     image_class = _get_class(session, slug, class_id)
@@ -72,7 +76,11 @@ def show_run(
 
 @router.get("/{number}/data.json")
 def run_json(
-    session: SessionDep, slug: str, class_id: int, number: int, players: Players = "people"
+    session: SessionDep,
+    slug: str,
+    class_id: RowNumber,
+    number: Number,
+    players: Players = "people",
 ) -> Response:
     """All that the run came to, and from what."""
     image_class = _get_class(session, slug, class_id)

@@ -10,7 +10,7 @@ from app.infra.errors import InvalidInputError
 from app.models import AuditEntry, Study, StudyClass
 from app.services import audit, curation, moderation, studies
 from app.services.curation import ConceptWords
-from app.web.deps import ModeratedStudyDep, SessionDep
+from app.web.deps import ModeratedStudyDep, RowNumber, SessionDep
 from app.web.templating import redirect, render
 
 router = APIRouter(prefix="/studio/{slug}/concepts-of/{class_id}", default_response_class=Response)
@@ -40,7 +40,7 @@ def show(
     request: Request,
     session: SessionDep,
     study: ModeratedStudyDep,
-    class_id: int,
+    class_id: RowNumber,
     players: Players = "people",
 ) -> Response:
     image_class = studies.get_class(session, study, class_id)
@@ -60,10 +60,10 @@ def act(
     request: Request,
     session: SessionDep,
     study: ModeratedStudyDep,
-    class_id: int,
+    class_id: RowNumber,
     act: Annotated[Act, Form()],
     players: Annotated[Players, Form()] = "people",
-    concept_id: Annotated[list[int], Form()] = [],  # noqa: B006
+    concept_id: Annotated[list[RowNumber], Form()] = [],  # noqa: B006
     label: Annotated[list[str], Form()] = [],  # noqa: B006
     name: Annotated[str, Form()] = "",
 ) -> Response:

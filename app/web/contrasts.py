@@ -10,7 +10,7 @@ from starlette.responses import Response
 from app.infra.errors import NotFoundError
 from app.models import Contrast
 from app.services import contrasts, explanations
-from app.web.deps import ModeratedStudyDep, SessionDep
+from app.web.deps import ModeratedStudyDep, Number, SessionDep
 from app.web.sharing import ImageReaderDep
 from app.web.templating import is_htmx, redirect, render
 
@@ -30,7 +30,7 @@ def ask(
     session: SessionDep,
     study: ModeratedStudyDep,
     image_id: UUID,
-    against: Annotated[int, Form()],
+    against: Annotated[Number, Form()],
     players: Annotated[Literal["people", "simulated"] | None, Form()] = None,
 ) -> Response:
     image = explanations.get_image(session, image_id)
@@ -42,7 +42,7 @@ def ask(
 
 
 @router.get("/explanations/{image_id}/contrasts/{other_index}", dependencies=[ImageReaderDep])
-def show(request: Request, session: SessionDep, image_id: UUID, other_index: int) -> Response:
+def show(request: Request, session: SessionDep, image_id: UUID, other_index: Number) -> Response:
     """How far a contrast is, for the page that asks every two seconds while it is computed."""
     if not is_htmx(request):
         return redirect(request, f"/explanations/{image_id}?against={other_index}")

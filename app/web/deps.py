@@ -7,11 +7,13 @@ from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
+from annotated_types import Ge, Lt
 from anyio import CancelScope, CapacityLimiter, to_thread
 from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.orm import Session
 
+from app import rules
 from app.infra.db import transaction
 from app.infra.errors import (
     ForbiddenError,
@@ -34,6 +36,20 @@ PLAYER_COOKIE_AGE = timedelta(days=365)
 SIGN_IN_COOKIE = "layerplay_sign_in"
 DEVICE_COOKIE = "layerplay_device"
 """Stays when people sign in and out, so that it is known when very many do so in one browser."""
+
+
+RowNumber = Annotated[int, Ge(1), Lt(2**63)]
+"""The number of a row, such as a class or a concept, as large as the database can hold."""
+
+Number = Annotated[int, Ge(0), Lt(2**31)]
+"""Any other whole number that is looked for: a step, a place in a list, the number of a run."""
+
+_HOUR_S = 60 * 60
+
+
+def client_address(request: Request) -> str:
+    """Where a request comes from. Behind a proxy, uvicorn takes it from the proxy's header."""
+    return request.client.host if request.client else "unknown"
 
 
 # What asks no database is asynchronous: a way to a thread and back would take longer than it does.
@@ -189,11 +205,26 @@ AccountDep = Annotated[Account | None, Depends(get_account, scope="function")]
 # Playing
 
 
-def get_player(request: Request, session: SessionDep, visitor: MaybeVisitorDep) -> Player:
+def make_guest(request: Request, session: Session, limits: Limits) -> tuple[Player, str]:
+    """A new guest and their token. TooManyError where no school is so large."""
+    limits.take(
+        "new-guest",
+        client_address(request),
+        n=rules.NEW_GUESTS,
+        window_s=_HOUR_S,
+        message="Very many new players come from your network at the moment. Try again in {wait}, "
+        "or sign in.",
+    )
+    return players.create_guest(session)
+
+
+def get_player(
+    request: Request, session: SessionDep, visitor: MaybeVisitorDep, limits: LimitsDep
+) -> Player:
     """The visitor as a player; one who is new becomes a guest and gets the cookie."""
     player = find_own_player(request, session, visitor)
     if player is None:
-        player, token = players.create_guest(session)
+        player, token = make_guest(request, session, limits)
         # The answer is made later, so `web.security.NewCookies` adds the cookie to it.
         request.state.new_player_token = token
     return player

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -81,6 +82,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(AppError, _app_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(DataError, _data_error)
 
 
 def _app_error(request: Request, error: Exception) -> Response:
@@ -117,6 +119,28 @@ def _http_error(request: Request, error: Exception) -> Response:
     response = error_answer(request, _StatusError(error.status_code, message))
     response.headers.update(error.headers or {})
     return response
+
+
+def unreadable() -> InvalidInputError:
+    return InvalidInputError(
+        "What was sent holds a character that nobody can read. Type it anew, then send it again."
+    )
+
+
+_UNREADABLE = {None, "22021", "22P05"}
+"""How PostgreSQL calls a character that it holds in no text; its driver, which sees most of them
+first, gives no code."""
+
+
+def _data_error(request: Request, error: Exception) -> Response:
+    """Text with a zero character in it. Whatever else the database refuses is a mistake of ours."""
+    assert isinstance(error, DataError)
+    if getattr(error.orig, "sqlstate", "") not in _UNREADABLE:
+        raise error
+    _log.warning(
+        "request %s: %s %s: %s", request_id.get(), request.method, request.url.path, error.orig
+    )
+    return error_answer(request, unreadable())
 
 
 class CatchErrors:

@@ -14,7 +14,7 @@ from app.infra.errors import NotFoundError
 from app.models import Contrast
 from app.services import contrasts, explanations
 from app.services.explanations import LocalPage, Merge
-from app.web.deps import SessionDep, StorageDep
+from app.web.deps import Number, SessionDep, StorageDep
 from app.web.downloads import download, to_csv
 from app.web.river import River, draw_river
 from app.web.sharing import ImageReaderDep
@@ -49,7 +49,7 @@ def show(
     image_id: UUID,
     merge: Merge = "none",
     players: Literal["people", "simulated"] | None = None,
-    against: int | None = None,
+    against: Number | None = None,
 ) -> Response:
     page = _page(session, image_id, merge, players, against)
     scores = [
@@ -83,7 +83,7 @@ def data_json(
     image_id: UUID,
     merge: Merge = "none",
     players: Literal["people", "simulated"] | None = None,
-    against: int | None = None,
+    against: Number | None = None,
 ) -> Response:
     """All numbers of the page."""
     page = _page(session, image_id, merge, players, against)
@@ -120,7 +120,7 @@ def data_csv(
     image_id: UUID,
     merge: Merge = "none",
     players: Literal["people", "simulated"] | None = None,
-    against: int | None = None,
+    against: Number | None = None,
 ) -> Response:
     """A row for each concept of each map, and one for a map without any."""
     page = _page(session, image_id, merge, players, against)
@@ -158,7 +158,7 @@ def overlay(session: SessionDep, storage: StorageDep, image_id: UUID, map_ids: s
 
 @router.get("/{image_id}/maps/{map_ids}/region-{reveal_index}.jpg")
 def region(
-    session: SessionDep, storage: StorageDep, image_id: UUID, map_ids: str, reveal_index: int
+    session: SessionDep, storage: StorageDep, image_id: UUID, map_ids: str, reveal_index: Number
 ) -> Response:
     """What players saw of the picture at a reveal index (0 to 5)."""
     if not 0 <= reveal_index <= rules.LAST_REVEAL_INDEX:

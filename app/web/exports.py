@@ -19,7 +19,7 @@ from app.infra.storage import Storage
 from app.models import Export, Snapshot, Study
 from app.services import export_jobs, exports, snapshots
 from app.services.exports import Content, ExportSpec, FileFormat, Players, Selection
-from app.web.deps import OwnedStudyDep, SessionDep, SettingsDep, StorageDep
+from app.web.deps import Number, OwnedStudyDep, SessionDep, SettingsDep, StorageDep
 from app.web.templating import is_htmx, redirect, render
 
 router = APIRouter(prefix="/studio/{slug}/exports", default_response_class=Response)
@@ -200,10 +200,11 @@ def _previews(
             "mean_reveal_index",
         ),
     }
+    # In search of the first rows where there are none, the database would go through all labels.
     return [
-        Preview(table, counts[table.name], columns[table.name], list(found[table.name]()))
+        Preview(table, n_rows, columns[table.name], list(found[table.name]()) if n_rows else [])
         for table in (LABELS, CONCEPTS)
-        if table.name in counts
+        if (n_rows := counts.get(table.name)) is not None
     ]
 
 
@@ -292,7 +293,7 @@ def make_snapshot(
 
 @router.get("/snapshots/{number}/file")
 def download_snapshot(
-    session: SessionDep, storage: StorageDep, study: OwnedStudyDep, number: int
+    session: SessionDep, storage: StorageDep, study: OwnedStudyDep, number: Number
 ) -> Response:
     return send_snapshot(storage, study, snapshots.get(session, study, number))
 

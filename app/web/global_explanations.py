@@ -13,7 +13,14 @@ from app.infra.errors import NotFoundError
 from app.models import Study
 from app.services import curation, global_explanations, studies
 from app.services.global_explanations import MIN_BIAS_SHARE, ClassPage, ConceptPage, NetworkPage
-from app.web.deps import MaybeVisitorDep, ModeratedStudyDep, SessionDep, Visitor
+from app.web.deps import (
+    MaybeVisitorDep,
+    ModeratedStudyDep,
+    Number,
+    RowNumber,
+    SessionDep,
+    Visitor,
+)
 from app.web.downloads import download, to_csv
 from app.web.sharing import StudyReaderDep, readable
 from app.web.templating import is_htmx, redirect, render
@@ -82,7 +89,7 @@ def show_class(
     request: Request,
     session: SessionDep,
     slug: str,
-    class_id: int,
+    class_id: RowNumber,
     players: Players | None = None,
 ) -> Response:
     context = _context(_page(session, slug, class_id, players), players)
@@ -91,7 +98,7 @@ def show_class(
 
 @router.get("/studio/{slug}/classes/{class_id}/data.json", dependencies=[StudyReaderDep])
 def class_json(
-    session: SessionDep, slug: str, class_id: int, players: Players | None = None
+    session: SessionDep, slug: str, class_id: RowNumber, players: Players | None = None
 ) -> Response:
     """All numbers of the page."""
     page = _page(session, slug, class_id, players)
@@ -101,7 +108,7 @@ def class_json(
 
 @router.get("/studio/{slug}/classes/{class_id}/data.csv", dependencies=[StudyReaderDep])
 def class_csv(
-    session: SessionDep, slug: str, class_id: int, players: Players | None = None
+    session: SessionDep, slug: str, class_id: RowNumber, players: Players | None = None
 ) -> Response:
     """A row for each concept in each layer."""
     page = _page(session, slug, class_id, players)
@@ -196,7 +203,7 @@ def measure_class(
     request: Request,
     session: SessionDep,
     study: ModeratedStudyDep,
-    class_id: int,
+    class_id: RowNumber,
     players: Annotated[Players, Form()],
 ) -> Response:
     _page(session, study.slug, class_id, players)
@@ -206,7 +213,7 @@ def measure_class(
 
 @router.get("/studio/{slug}/classes/{class_id}/measurement", dependencies=[StudyReaderDep])
 def show_measurement(
-    request: Request, session: SessionDep, slug: str, class_id: int, players: Players
+    request: Request, session: SessionDep, slug: str, class_id: RowNumber, players: Players
 ) -> Response:
     """How far measuring is, for the page that asks every three seconds while it goes on."""
     if not is_htmx(request):
@@ -220,7 +227,11 @@ def show_measurement(
 
 @router.get("/studio/{slug}/concepts/{concept_id}", dependencies=[StudyReaderDep])
 def show_concept(
-    request: Request, session: SessionDep, slug: str, concept_id: int, layer: int | None = None
+    request: Request,
+    session: SessionDep,
+    slug: str,
+    concept_id: RowNumber,
+    layer: Number | None = None,
 ) -> Response:
     """The pictures behind a concept's numbers."""
     page = global_explanations.sightings(session, concept_id, layer=layer)
@@ -234,7 +245,7 @@ def mark_concept(
     request: Request,
     session: SessionDep,
     study: ModeratedStudyDep,
-    concept_id: int,
+    concept_id: RowNumber,
     part: Annotated[Literal["yes", "no", "unsaid"], Form()],
 ) -> Response:
     """Say whether the concept is part of its class."""
@@ -301,8 +312,8 @@ def compare(
     request: Request,
     session: SessionDep,
     visitor: MaybeVisitorDep,
-    left: int | None = None,
-    right: int | None = None,
+    left: RowNumber | None = None,
+    right: RowNumber | None = None,
     players: Players | None = None,
 ) -> Response:
     """Two classes side by side, of one study or of two, and so of one network or two."""
@@ -320,8 +331,8 @@ def get_compared(
     request: Request,
     session: SessionDep,
     visitor: MaybeVisitorDep,
-    left: int,
-    right: int,
+    left: RowNumber,
+    right: RowNumber,
     players: Players | None = None,
 ) -> tuple[ClassPage, ClassPage]:
     """The two classes in the address, for whoever may see both."""

@@ -2,21 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from app.models import AuditEntry, Study
 from app.services import audit
-from app.web.deps import AdminDep, ModeratedStudyDep, SessionDep
+from app.web.deps import AdminDep, ModeratedStudyDep, RowNumber, SessionDep
 from app.web.templating import render
 
 router = APIRouter(default_response_class=Response)
-
-OlderThan = Annotated[int | None, Query(ge=1, lt=2**63)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +37,7 @@ def show_study(
     study: ModeratedStudyDep,
     q: str = "",
     act: str = "",
-    older_than: OlderThan = None,
+    older_than: RowNumber | None = None,
 ) -> Response:
     context = _context(session, study, q, act, older_than, address=f"/studio/{study.slug}/log")
     return render(request, "log/show.html", context)
@@ -53,7 +50,7 @@ def show_site(
     admin: AdminDep,
     q: str = "",
     act: str = "",
-    older_than: OlderThan = None,
+    older_than: RowNumber | None = None,
 ) -> Response:
     context = _context(session, None, q, act, older_than, address="/admin/log")
     return render(request, "log/show.html", context)

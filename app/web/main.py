@@ -57,6 +57,7 @@ from app.web.security import (
     NewCookies,
     NoteLostAnswers,
     RefuseForeignPosts,
+    RefuseZeros,
     SecurityHeaders,
 )
 from app.web.templating import STATIC_FOLDERS
@@ -118,6 +119,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(NewCookies, secure=settings.secure_cookies)
     app.add_middleware(LimitBody)
     app.add_middleware(RefuseForeignPosts)
+    app.add_middleware(RefuseZeros)
     app.add_middleware(NoteLostAnswers, signs=app.state.signs)
     app.add_middleware(errors.CatchErrors)
     app.add_middleware(ChooseLanguage)

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
 from app.models import AuditEntry, Label, Study
 from app.services import audit, moderation, moderation_queue
 from app.services.moderation_queue import Case, PlayerRecord
-from app.web.deps import ModeratedStudyDep, SessionDep
+from app.web.deps import ModeratedStudyDep, RowNumber, SessionDep
 from app.web.templating import redirect, render
 
 router = APIRouter(prefix="/studio/{slug}/moderation", default_response_class=Response)
@@ -45,7 +45,7 @@ def show(
     request: Request,
     session: SessionDep,
     study: ModeratedStudyDep,
-    older_than: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
+    older_than: RowNumber | None = None,
 ) -> Response:
     cases = moderation_queue.cases(session, study, older_than=older_than)
     context = ModerationContext(
@@ -68,7 +68,7 @@ def act(
     study: ModeratedStudyDep,
     act: Annotated[Act, Form()],
     round_id: Annotated[list[UUID], Form()] = [],  # noqa: B006
-    label_id: Annotated[list[int], Form()] = [],  # noqa: B006
+    label_id: Annotated[list[RowNumber], Form()] = [],  # noqa: B006
     player_id: Annotated[list[UUID], Form()] = [],  # noqa: B006
     why: Annotated[str, Form(max_length=500)] = "",
     note: Annotated[str, Form(max_length=moderation.MAX_NOTE_CHARACTERS)] = "",
@@ -97,9 +97,9 @@ def undo(
     request: Request,
     session: SessionDep,
     study: ModeratedStudyDep,
-    entry_id: Annotated[int, Form(ge=1, lt=2**63)],
+    entry_id: Annotated[RowNumber, Form()],
     to: Annotated[Literal["moderation", "concepts"], Form()] = "moderation",
-    class_id: Annotated[int | None, Form()] = None,
+    class_id: Annotated[RowNumber | None, Form()] = None,
 ) -> Response:
     """Take the last act back. to: the page to go on with, that of a class's concepts or this."""
     moderation.undo(session, study, entry_id=entry_id)

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from app import rules
-from app.web.deps import LimitsDep
+from app.web.deps import LimitsDep, client_address
 
 _MINUTE_S = 60
 
@@ -18,7 +18,7 @@ def count_round(request: Request, limits: LimitsDep) -> bool:
     """
     n_rounds = limits.take(
         "rounds",
-        request.client.host if request.client else "unknown",
+        client_address(request),
         n=rules.SLOWED_ROUNDS,
         window_s=_MINUTE_S,
         message="Very many rounds come from your network at the moment. Nothing is lost: take a "

@@ -6,7 +6,7 @@ from typing import Annotated
 from urllib.parse import quote, urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Path, Query, Request
+from fastapi import APIRouter, Form, Query, Request
 from sqlalchemy.orm import Session
 from starlette.background import BackgroundTask
 from starlette.responses import Response
@@ -25,7 +25,9 @@ from app.web.deps import (
     DeviceDep,
     KnownPlayerDep,
     LimitsDep,
+    Number,
     PlayerDep,
+    RowNumber,
     SessionDep,
     SignsDep,
     StorageDep,
@@ -155,7 +157,7 @@ def play(
     player: PlayerDep,
     account: AccountDep,
     slug: str,
-    class_id: int | None = None,
+    class_id: RowNumber | None = None,
     label: Annotated[list[str], Query()] = [],  # noqa: B006
     nothing: bool = False,
 ) -> Response:
@@ -295,8 +297,8 @@ def reveal(
     session: SessionDep,
     player: KnownPlayerDep,
     round_id: UUID,
-    from_step: Annotated[int, Form()],
-    class_id: Annotated[int | None, Form()] = None,
+    from_step: Annotated[Number, Form()],
+    class_id: Annotated[RowNumber | None, Form()] = None,
     label: LabelForm = [],  # noqa: B006
     nothing: Annotated[bool, Form()] = False,
 ) -> Response:
@@ -315,7 +317,7 @@ def skip_introduction(
     session: SessionDep,
     player: KnownPlayerDep,
     round_id: UUID,
-    class_id: Annotated[int | None, Form()] = None,
+    class_id: Annotated[RowNumber | None, Form()] = None,
     label: LabelForm = [],  # noqa: B006
     nothing: Annotated[bool, Form()] = False,
 ) -> Response:
@@ -353,7 +355,7 @@ def guess(
     device: DeviceDep,
     signs: SignsDep,
     round_id: UUID,
-    class_id: Annotated[int | None, Form()] = None,
+    class_id: Annotated[RowNumber | None, Form()] = None,
     label: LabelForm = [],  # noqa: B006
     nothing: Annotated[bool, Form()] = False,
     pasted: LabelForm = [],  # noqa: B006
@@ -454,7 +456,7 @@ def acknowledge(
     session: SessionDep,
     player: KnownPlayerDep,
     slug: str,
-    note_id: Annotated[int, Path(ge=1, lt=2**63)],
+    note_id: RowNumber,
 ) -> Response:
     """The player has read a note from moderators."""
     moderation.acknowledge(session, player, note_id=note_id)
@@ -463,7 +465,7 @@ def acknowledge(
 
 @router.get("/rounds/{round_id}/picture")
 def picture(
-    session: SessionDep, storage: StorageDep, player: KnownPlayerDep, round_id: UUID, step: int
+    session: SessionDep, storage: StorageDep, player: KnownPlayerDep, round_id: UUID, step: Number
 ) -> Response:
     """The picture, black but for what a step of the reveal ladder (0 to 5) shows."""
     round_ = rounds.get_pictured(session, round_id=round_id, player=player)

@@ -17,7 +17,14 @@ from app.services.ledger import Entry
 from app.services.players import Standing
 from app.services.words import Lesson, Word
 from app.web.accounts import local_address
-from app.web.deps import AccountDep, KnownPlayerDep, PlayerDep, SessionDep, SettingsDep
+from app.web.deps import (
+    AccountDep,
+    KnownPlayerDep,
+    PlayerDep,
+    RowNumber,
+    SessionDep,
+    SettingsDep,
+)
 from app.web.languages import LANGUAGE_COOKIE, LANGUAGE_COOKIE_AGE_S, languages
 from app.web.templating import redirect, render
 
@@ -76,7 +83,10 @@ def profile(request: Request, session: SessionDep, player: PlayerDep) -> Respons
 
 @router.post("/me/news")
 def news_seen(
-    request: Request, session: SessionDep, player: KnownPlayerDep, up_to: Annotated[int, Form()]
+    request: Request,
+    session: SessionDep,
+    player: KnownPlayerDep,
+    up_to: Annotated[RowNumber, Form()],
 ) -> Response:
     """The player has read their news."""
     ledger.mark_news_seen(session, player.id, up_to=up_to)

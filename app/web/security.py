@@ -9,11 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.infra.errors import AppError, ForbiddenError
+from app.infra.errors import AppError, ForbiddenError, NotFoundError
 from app.services.honesty import DEVICE_KEPT
 from app.services.signs import Signs
 from app.web.deps import DEVICE_COOKIE, PLAYER_COOKIE, PLAYER_COOKIE_AGE
-from app.web.errors import error_answer
+from app.web.errors import error_answer, unreadable
 
 MAX_BODY_BYTES = 64 * 1024
 """Forms hold a class and five labels, or a page of names."""
@@ -94,7 +94,30 @@ def _is_own(headers: Headers) -> bool:
     if site is not None:
         return site in {"same-origin", "none"}
     origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == headers.get("host")
+    try:
+        return origin is None or urlsplit(origin).netloc == headers.get("host")
+    except ValueError:
+        return False  # no browser's, which write whole addresses
+
+
+class RefuseZeros:
+    """Refuses addresses with a zero character in them: the database holds none in any text, so
+    there is no such page, and nothing to find by such a query. Those in forms are left to
+    `web.errors`, which answers when the database refuses them."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        error: AppError | None = None
+        if scope["type"] == "http" and "\x00" in scope["path"]:
+            error = NotFoundError("There is no page at this address.")
+        elif scope["type"] == "http" and b"%00" in scope["query_string"]:
+            error = unreadable()
+        if error is None:
+            await self.app(scope, receive, send)
+        else:
+            await error_answer(Request(scope), error)(scope, receive, send)
 
 
 class LimitBody:

@@ -14,7 +14,15 @@ from app.infra.errors import ForbiddenError, NotFoundError, SignInNeededError
 from app.models import Image, ShareLink, Study
 from app.services import access, sharing, studies
 from app.services.access import Level
-from app.web.deps import MaybeVisitorDep, OwnedStudyDep, SessionDep, SettingsDep, Visitor
+from app.web.deps import (
+    MaybeVisitorDep,
+    Number,
+    OwnedStudyDep,
+    RowNumber,
+    SessionDep,
+    SettingsDep,
+    Visitor,
+)
 from app.web.templating import redirect, render
 
 router = APIRouter(default_response_class=Response)
@@ -116,7 +124,7 @@ def share(
     session: SessionDep,
     study: OwnedStudyDep,
     address: Annotated[str, Form()],
-    days: Annotated[int, Form()],
+    days: Annotated[Number, Form()],
 ) -> Response:
     """Make a link. Its token is in this one answer only."""
     _, token = sharing.create(session, study, address=address, days=days)
@@ -143,7 +151,9 @@ def _shares(
 
 
 @router.post("/studio/{slug}/shares/{link_id}/revoke")
-def revoke(request: Request, session: SessionDep, study: OwnedStudyDep, link_id: int) -> Response:
+def revoke(
+    request: Request, session: SessionDep, study: OwnedStudyDep, link_id: RowNumber
+) -> Response:
     sharing.revoke(session, study, link_id)
     return redirect(request, f"/studio/{study.slug}/shares")
 

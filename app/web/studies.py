@@ -22,6 +22,7 @@ from app.web.deps import (
     ModeratedStudyDep,
     OwnedStudyDep,
     ResearcherDep,
+    RowNumber,
     SessionDep,
     SignsDep,
     StorageDep,
@@ -99,7 +100,7 @@ def show(
     signs: SignsDep,
     study: ViewedStudyDep,
     asked: bool = False,
-    of: int | None = None,
+    of: RowNumber | None = None,
 ) -> Response:
     """of: the class whose pictures are all shown; without it, the first ones of every class."""
     if of is not None and of not in {image_class.id for image_class in study.classes}:

@@ -67,9 +67,11 @@ def render_part(
 
 def redirect(request: Request, address: str) -> Response:
     """Send the browser to a page with GET; with HTMX the whole page, not the part."""
+    response = RedirectResponse(address, status_code=303, headers={"Vary": _VARY})
     if is_htmx(request):
-        return Response(headers={"HX-Redirect": address, "Vary": _VARY})
-    return RedirectResponse(address, status_code=303, headers={"Vary": _VARY})
+        # Quoted as there: headers hold no other letters than those of latin-1.
+        return Response(headers={"HX-Redirect": response.headers["location"], "Vary": _VARY})
+    return response
 
 
 def _this_page(request: Request) -> str:

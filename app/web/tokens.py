@@ -13,7 +13,7 @@ from app.infra.errors import AppError
 from app.models import Account, ApiToken
 from app.services import tokens
 from app.services.tokens import Scope
-from app.web.deps import SessionDep, VisitorDep
+from app.web.deps import Number, SessionDep, VisitorDep
 from app.web.templating import redirect, render
 
 router = APIRouter(prefix="/account/tokens", default_response_class=Response)
@@ -57,7 +57,7 @@ def create(
     visitor: VisitorDep,
     name: Annotated[str, Form()] = "",
     scope: Annotated[list[Scope], Form()] = [],  # noqa: B006
-    days: Annotated[int, Form()] = 90,
+    days: Annotated[Number, Form()] = 90,
 ) -> Response:
     try:
         _, text = tokens.create(session, visitor.account, name=name, scopes=scope, days=days)

@@ -14,7 +14,7 @@ from app.infra.mail import Mailer
 from app.infra.queue import queued_jobs
 from app.infra.security import hash_password, is_outdated, is_password, token_digest
 from app.models import Account, OneTimeLink, Player, SignIn
-from app.services import accounts, players
+from app.services import accounts, audit, players, tokens
 from app.services.accounts import WrongPasswordError
 from tests.factories import PASSWORD, make_account
 
@@ -205,6 +205,28 @@ class TestPasswords:
         with pytest.raises(NotFoundError, match="has been used"):
             accounts.reset_password(session, token, password="another long one")
         accounts.check_password(session, name_or_email="Ada", password="a new long one")
+
+    def test_a_link_takes_back_the_access_tokens(self, session: Session, ada: Account) -> None:
+        _, token = tokens.create(session, ada, name="theirs", scopes={"read"}, days=1)
+        _, others = tokens.create(
+            session, make_account(session), name="another's", scopes={"read"}, days=1
+        )
+        link = accounts.make_link(session, ada, purpose="password")
+        accounts.reset_password(session, link, password="a new long one")
+        assert tokens.find(session, token) is None
+        assert tokens.find(session, others) is not None
+        (line,) = audit.find(session, act="token.revoke")
+        assert line.subject_name == "theirs"
+
+    def test_a_password_of_ones_own_choice_leaves_them(
+        self, session: Session, ada: Account
+    ) -> None:
+        _, token = tokens.create(session, ada, name="mine", scopes={"read"}, days=1)
+        here = sign_in(session, ada)
+        accounts.change_password(
+            session, ada, current=PASSWORD, new="a new long one", sign_in_id=here.id
+        )
+        assert tokens.find(session, token) is not None
 
     def test_a_weak_one_leaves_the_link_usable(self, session: Session, ada: Account) -> None:
         token = accounts.make_link(session, ada, purpose="password")

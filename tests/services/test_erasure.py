@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 
 from app.infra.errors import ConflictError
 from app.infra.queue import queued_jobs
+from app.infra.security import token_digest
 from app.models import (
     Account,
     Label,
@@ -17,7 +18,8 @@ from app.models import (
     StudyMember,
 )
 from app.models.base import Base
-from app.services import access, accounts, erasure, players, rounds
+from app.services import access, accounts, audit, erasure, invitations, players, rounds
+from app.services.audit import Actor
 from tests.factories import make_account, make_player, make_study
 from tests.services.conftest import Game
 
@@ -61,6 +63,25 @@ def test_nothing_tells_who_they_were(session: Session, ada: Account, words: eras
     assert text_columns
     for table, column in text_columns:
         assert "Ada" not in session.scalars(select(column).select_from(table)).all()
+
+
+def test_their_invitations_tell_no_name_either(session: Session) -> None:
+    make_account(session, role="admin")
+    ada, ben = make_account(session, "Ada", role="admin"), make_account(session, "Ben")
+    audit.act_as(session, Actor("Ada", ada.id, "192.0.2.7"))
+    invitation = invitations.invite(session, by=ada, email="ben@example.org", role="researcher")
+    invitation.token_digest = token_digest("a link")
+    session.flush()
+    audit.act_as(session, Actor("Ben", ben.id, "192.0.2.8"))
+    invitations.accept(session, "a link", ben)
+    for account in (ada, ben):
+        erasure.erase(session, account, words="keep")
+    lines = audit.find(session)
+    assert {"invitation.send", "invitation.accept"} <= {line.act for line in lines}
+    for line in lines:
+        told = f"{line.actor} {line.subject_name} {line.before} {line.after}"
+        assert "Ada" not in told
+        assert "Ben" not in told
 
 
 def test_words_stay_without_a_name(session: Session, ada: Account) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from app.infra.errors import ForbiddenError, InvalidInputError, NotFoundError
 from app.infra.queue import queued_jobs
 from app.models import Account, AuditEntry, Invitation, Study
-from app.services import access, invitations
+from app.services import access, audit, invitations
 from tests.factories import make_account, make_study
 
 
@@ -73,6 +73,20 @@ def test_accepted_once_it_gives_the_role_and_the_address(
         invitations.accept(session, token, make_account(session))
     acts = session.scalars(select(AuditEntry.act).order_by(AuditEntry.id)).all()
     assert acts == ["invitation.send", "invitation.accept", "member.set"]
+
+
+def test_the_log_tells_who_had_invited(session: Session, owner: Account, study: Study) -> None:
+    for act in ("accept", "revoke"):
+        invitation = invitations.invite(
+            session, by=owner, email="x@example.org", role="viewer", study=study
+        )
+        if act == "accept":
+            invitations.accept(session, link(session, invitation), make_account(session))
+        else:
+            invitations.revoke(session, invitation.id, study=study)
+        (line,) = audit.find(session, act=f"invitation.{act}")
+        assert (line.subject_name, line.subject_id) == ("anna", str(owner.id))
+        assert (line.study_id, line.after) == (study.id, {"role": "viewer"})
 
 
 def test_it_takes_no_role_down(session: Session, admin: Account) -> None:

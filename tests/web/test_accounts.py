@@ -194,6 +194,15 @@ class TestSignIn:
         other = client.post("/sign-in", data={"name": "Ben", "password": "not the password"})
         assert other.status_code == 400
 
+    @pytest.mark.parametrize("spelled", ["ＡDA", " ada ", "a\0da", "Ada\0\0"])
+    def test_a_name_spelled_otherwise_counts_as_the_same(
+        self, client: TestClient, ada: Account, spelled: str
+    ) -> None:
+        for _ in range(10):
+            client.post("/sign-in", data={"name": spelled, "password": "not the password"})
+        page = client.post("/sign-in", data={"name": "Ada", "password": PASSWORD})
+        assert page.status_code == 429
+
     def test_a_right_password_starts_the_count_anew(self, client: TestClient, ada: Account) -> None:
         for _ in range(3):
             for _ in range(9):
@@ -244,6 +253,22 @@ class TestForgotten:
         page = client.post("/forgotten", data={"email": "ADA@example.org"})
         assert page.status_code == 429
         assert len(sent.jobs) == 3
+
+    @pytest.mark.parametrize(
+        "spelled", ["ａda@EXAMPLE.org", " ada@example.org", "ada@example\0.org"]
+    )
+    def test_an_address_spelled_otherwise_counts_as_the_same(
+        self, client: TestClient, sent: Sent, spelled: str
+    ) -> None:
+        for _ in range(3):
+            client.post("/forgotten", data={"email": spelled})
+        assert client.post("/forgotten", data={"email": "ada@example.org"}).status_code == 429
+        assert len(sent.jobs) == 3
+
+    def test_a_long_one_is_not_cut_to_a_short_one(self, client: TestClient, sent: Sent) -> None:
+        email = f"ada@example.org{' ' * 300}x"
+        assert client.post("/forgotten", data={"email": email}).status_code == 200
+        assert sent.jobs == []
 
     def test_the_link_sets_a_new_password_once(
         self, signed_in: TestClient, session: Session, ada: Account

@@ -27,6 +27,22 @@ def bearer(client: TestClient) -> TestClient:
     return client
 
 
+def test_a_class_at_one_address_becomes_guests(client: TestClient) -> None:
+    for _ in range(40):
+        assert client.post(f"{API}/players").status_code == 201
+
+
+def test_guests_without_end_are_refused(
+    client: TestClient, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rules, "NEW_GUESTS", 2)
+    answers = [client.post(f"{API}/players") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [201, 201, 429]
+    assert is_problem(answers[2], 429)
+    assert 0 < int(answers[2].headers["Retry-After"]) <= 3600
+    assert session.scalar(select(func.count()).select_from(Player)) == 2
+
+
 @pytest.fixture
 def dealt(bearer: TestClient, study: Study, image: Image) -> dict:
     return bearer.post(f"{API}/rounds", json={"study": study.slug}).json()

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from app.infra.storage import Storage
 from app.models import Export, Snapshot, Study
-from app.services import export_jobs
+from app.services import export_jobs, exports
 from tests.services.conftest import Game, make_game
 from tests.services.played import play_all_kinds
 from tests.web.conftest import Sent
@@ -61,6 +61,21 @@ class TestPage:
         assert "Labels 1 Concepts 1" in text
         assert "tail" in text
         assert "ears" not in text
+
+    def test_a_day_without_end_leaves_nothing_out(self, researcher: TestClient, game: Game) -> None:
+        wanted = {"given_from": "0001-01-01", "given_until": "9999-12-31"}
+        page = researcher.get(PAGE, params=wanted)
+        assert page.status_code == 200
+        assert "8 rows" in text_of(page.text)
+
+    def test_where_there_is_nothing_no_rows_are_looked_for(
+        self, researcher: TestClient, game: Game, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delattr(exports, "label_rows")
+        monkeypatch.delattr(exports, "concept_rows")
+        wanted = {"content": "both", "min_agreement": "99"}
+        preview = researcher.get(PAGE, params=wanted, headers=HTMX)
+        assert "Labels 0 Concepts 0" in text_of(preview.text)
 
     @pytest.mark.parametrize(
         ("wanted", "said"),

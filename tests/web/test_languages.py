@@ -76,6 +76,13 @@ def test_it_leads_to_no_other_site(client: TestClient) -> None:
         assert answer.headers["location"] == "/"
 
 
+def test_a_script_is_led_back_to_an_address_in_any_letters(client: TestClient) -> None:
+    form = {"language": "it", "next": "/ж?q=è"}
+    answer = client.post("/language", data=form, headers={"HX-Request": "true"})
+    assert answer.status_code == 200
+    assert answer.headers["HX-Redirect"] == "/%D0%B6?q=%C3%A8"
+
+
 def test_a_round_and_its_errors_are_in_it(
     client: TestClient, session: Session, player: Player, study: Study, image: Image
 ) -> None:

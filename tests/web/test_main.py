@@ -53,6 +53,7 @@ class TestForeignPosts:
             {"Sec-Fetch-Site": "same-site"},
             {"Origin": "https://elsewhere.example"},
             {"Origin": "null"},
+            {"Origin": "http://["},
         ],
     )
     def test_a_post_from_another_site_is_refused(

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
@@ -154,6 +154,16 @@ def test_a_player_reports_a_word_they_see(
     assert "Thank you" in client.get(sent.headers["location"]).text
     reasons = session.scalars(select(Flag.reason).where(Flag.round_id == flagged.id)).all()
     assert set(reasons) == {"burst", "reported"}
+
+
+def test_a_reported_word_with_a_zero_character_is_refused(
+    session: Session, client: TestClient, study: Study, flagged: Round, player: Player
+) -> None:
+    mine = answer(session, player, study)
+    session.execute(update(Label).values(cluster_map_id=mine.cluster_map_id))
+    session.commit()
+    sent = client.post(f"/rounds/{mine.id}/report", data={"text": "damn\0"})
+    assert sent.status_code == 422
 
 
 def test_reports_are_limited(

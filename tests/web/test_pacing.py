@@ -55,6 +55,21 @@ def test_what_nobody_can_play_waits_and_can_be_sent_again(
     assert guess(client, round_, image) == 303
 
 
+def test_new_guests_of_pages_and_programs_are_counted_together(
+    app: FastAPI, client: TestClient, study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rules, "NEW_GUESTS", 1)
+    assert client.post("/api/v1/players").status_code == 201
+    assert client.get("/me").status_code == 429
+
+
+def test_who_has_played_before_is_let_in_however_many_are_new(
+    client: TestClient, player: Player, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rules, "NEW_GUESTS", 0)
+    assert client.get("/me").status_code == 200
+
+
 def test_without_redis_the_game_goes_on(
     app: FastAPI, client: TestClient, round_: Round, image: Image
 ) -> None:

@@ -194,11 +194,10 @@ class TestStudies:
         assert "kite 1 picture" not in text_of(page)
         assert "Pictures of every class" in page
 
-    @pytest.mark.parametrize("class_id", [0, 10**30])
     def test_a_class_that_the_study_does_not_have_is_not_found(
-        self, researcher: TestClient, study: Study, class_id: int
+        self, researcher: TestClient, study: Study
     ) -> None:
-        page = researcher.get(f"/studio/{study.slug}?of={class_id}")
+        page = researcher.get(f"/studio/{study.slug}?of={2**63 - 1}")
         assert page.status_code == 404
         assert "This study has no such class." in text_of(page.text)
 

@@ -11,8 +11,8 @@ from app.services import audit, curation, studies
 from app.services.curation import ConceptWords
 from app.web.api.callers import ModeratedStudyDep, ReadStudyDep
 from app.web.api.paging import Cursor, Limit, page, read_cursor, row_number
-from app.web.api.shapes import ActOut, Page, Players, RowNumber, RowPath, Shape, Text, example
-from app.web.deps import SessionDep
+from app.web.api.shapes import ActOut, Page, Players, Shape, Text, example
+from app.web.deps import RowNumber, SessionDep
 
 _CONCEPTS = "/studies/{slug}/classes/{class_id}/concepts"
 
@@ -93,7 +93,7 @@ def _concept_out(found: ConceptWords) -> ConceptOut:
 
 
 def _require_concept(
-    session: SessionDep, study: ModeratedStudyDep, class_id: RowPath, concept_id: RowPath
+    session: SessionDep, study: ModeratedStudyDep, class_id: RowNumber, concept_id: RowNumber
 ) -> None:
     """The concept in the address is one of that class, and that one of that study."""
     _require_in_class(session, study, class_id, [concept_id])
@@ -110,7 +110,7 @@ ConceptDep = Depends(_require_concept, scope="function")
 def list_concepts(
     session: SessionDep,
     study: ReadStudyDep,
-    class_id: RowPath,
+    class_id: RowNumber,
     players: Players = "people",
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -133,8 +133,8 @@ def list_concepts(
 def merge(
     session: SessionDep,
     study: ModeratedStudyDep,
-    class_id: RowPath,
-    concept_id: RowPath,
+    class_id: RowNumber,
+    concept_id: RowNumber,
     asked: Merge,
 ) -> ActOut:
     """All its labels, now and later, belong to another concept of the class."""
@@ -146,14 +146,14 @@ def merge(
 @router.post(
     _CONCEPTS + "/{concept_id}/split", summary="Split labels off", dependencies=[ConceptDep]
 )
-def split(session: SessionDep, concept_id: RowPath, asked: Split) -> ActOut:
+def split(session: SessionDep, concept_id: RowNumber, asked: Split) -> ActOut:
     """Some of its labels become a concept of their own."""
     curation.split(session, concept_id=concept_id, texts=asked.labels, name=asked.name)
     return ActOut.of(audit.last_recorded(session))
 
 
 @router.put(_CONCEPTS + "/{concept_id}/name", summary="Rename a concept", dependencies=[ConceptDep])
-def rename(session: SessionDep, concept_id: RowPath, asked: NewName) -> ActOut:
+def rename(session: SessionDep, concept_id: RowNumber, asked: NewName) -> ActOut:
     """No later run calls it otherwise."""
     curation.rename(session, concept_id=concept_id, name=asked.name)
     return ActOut.of(audit.last_recorded(session))
@@ -162,7 +162,7 @@ def rename(session: SessionDep, concept_id: RowPath, asked: NewName) -> ActOut:
 @router.post(
     _CONCEPTS + "/{concept_id}/junk", summary="Call a concept junk", dependencies=[ConceptDep]
 )
-def mark_junk(session: SessionDep, concept_id: RowPath) -> ActOut:
+def mark_junk(session: SessionDep, concept_id: RowNumber) -> ActOut:
     """Its labels say nothing, now and later."""
     curation.mark_junk(session, concept_id=concept_id)
     return ActOut.of(audit.last_recorded(session))
@@ -171,7 +171,7 @@ def mark_junk(session: SessionDep, concept_id: RowPath) -> ActOut:
 @router.put(
     _CONCEPTS + "/{concept_id}/part", summary="Mark a concept as bias", dependencies=[ConceptDep]
 )
-def mark_part(session: SessionDep, concept_id: RowPath, asked: Part) -> ActOut:
+def mark_part(session: SessionDep, concept_id: RowNumber, asked: Part) -> ActOut:
     """Say whether it is part of its class; what is none of it is a bias."""
     curation.mark_part(session, concept_id=concept_id, is_part=asked.is_part)
     return ActOut.of(audit.last_recorded(session))

@@ -1,17 +1,17 @@
 """Explanations: of a picture, and of a class."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import Field
 
 from app.concepts.agreement import Agreement
 from app.services import explanations, global_explanations, studies
 from app.services.explanations import LayerView, Merge
 from app.web.api.callers import ImageReaderDep, ReadStudyDep
-from app.web.api.shapes import Players, RowPath, Shape, example
-from app.web.deps import SessionDep
+from app.web.api.shapes import Players, Shape, example
+from app.web.deps import Number, RowNumber, SessionDep
 from app.web.explanations import local_numbers
 from app.web.global_explanations import class_numbers
 
@@ -201,7 +201,7 @@ def local(
     image_id: UUID,
     merge: Merge = "none",
     players: Players | None = None,
-    against: Annotated[int, Query(ge=0, lt=2**31)] | None = None,
+    against: Number | None = None,
 ) -> Any:
     """As on its page. `merge` joins maps that share a concept (labels) or all of a layer. Without
     `players`, it holds people's words where there are any, else those of simulated players.
@@ -218,7 +218,7 @@ def local(
     response_model=ClassExplanationOut,
 )
 def of_class(
-    session: SessionDep, study: ReadStudyDep, class_id: RowPath, players: Players | None = None
+    session: SessionDep, study: ReadStudyDep, class_id: RowNumber, players: Players | None = None
 ) -> Any:
     """Each concept's share of the evidence in every layer, and whether the network uses it."""
     studies.get_class(session, study, class_id)

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from pydantic import Field
 from starlette.responses import Response
 
@@ -14,9 +14,9 @@ from app.models import Export, Snapshot
 from app.services import export_jobs, snapshots
 from app.services.exports import Content, ExportSpec, FileFormat, Players, Selection
 from app.web.api.callers import ExportedStudyDep
-from app.web.api.paging import Cursor, Limit, moment, page, read_cursor, row_number
+from app.web.api.paging import Cursor, Limit, moment, number, page, read_cursor
 from app.web.api.shapes import FILE, Page, Shape, Text, example
-from app.web.deps import SessionDep, SettingsDep, StorageDep
+from app.web.deps import Number, SessionDep, SettingsDep, StorageDep
 from app.web.exports import send_export, send_snapshot
 
 _EXPORTS, _SNAPSHOTS = "/studies/{slug}/exports", "/studies/{slug}/snapshots"
@@ -28,7 +28,6 @@ _EXPORT = "5d2f6b0a-8f3c-4d71-b1a4-6a9d5f0c7e21"
 Licence = Annotated[
     Text | None, Field(max_length=100, description="Of the data; null for that of the site.")
 ]
-Number = Annotated[int, Path(ge=1, lt=2**31)]
 Names = Annotated[list[Text], Field(max_length=1000)]
 
 
@@ -272,7 +271,7 @@ def list_snapshots(
     session: SessionDep, study: ExportedStudyDep, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[SnapshotOut]:
     """Newest first."""
-    below = read_cursor(cursor, row_number)
+    below = read_cursor(cursor, number)
     found = snapshots.of_study(session, study, limit=limit + 1, below=below)
     return page(found, limit, key=lambda one: (one.number,), shape=_snapshot_out)
 

@@ -3,7 +3,7 @@
 from typing import Any, Final
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
@@ -14,7 +14,7 @@ from app.services.boards import Period, Place
 from app.web.api import game_shapes as shapes
 from app.web.api.callers import PlayerAccountDep, PlayerDep
 from app.web.api.shapes import JPEG
-from app.web.deps import SessionDep, StorageDep
+from app.web.deps import LimitsDep, Number, SessionDep, StorageDep, make_guest
 from app.web.pacing import IsBurstDep
 
 router = APIRouter(tags=["game"])
@@ -23,9 +23,9 @@ N_HISTORY: Final = 100
 
 
 @router.post("/players", status_code=201, summary="Become a guest")
-def create_player(session: SessionDep) -> shapes.NewPlayer:
+def create_player(request: Request, session: SessionDep, limits: LimitsDep) -> shapes.NewPlayer:
     """Makes a guest and its token, which later calls send along."""
-    player, token = players.create_guest(session)
+    player, token = make_guest(request, session, limits)
     return shapes.NewPlayer(token=token, name=names.public_name(session, player.id))
 
 
@@ -123,7 +123,7 @@ def skip_introduction(session: SessionDep, player: PlayerDep) -> None:
     response_class=Response,
 )
 def picture(
-    session: SessionDep, storage: StorageDep, player: PlayerDep, round_id: UUID, step: int
+    session: SessionDep, storage: StorageDep, player: PlayerDep, round_id: UUID, step: Number
 ) -> Response:
     """The picture, black but for what a step (0 to the round's reveal_index) lights."""
     round_ = rounds.get_pictured(session, round_id=round_id, player=player)

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from app.web.api.shapes import RowNumber, Shape, Text, example
+from app.web.api.shapes import Shape, Text, example
+from app.web.deps import RowNumber
 
 _ROUND = "7f0c2a52-6a31-4a3e-9a0c-3f8f5a0f2b11"
 

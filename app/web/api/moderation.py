@@ -13,8 +13,8 @@ from app.services.moderation import MAX_AT_ONCE
 from app.services.moderation_queue import Case, PlayerRecord
 from app.web.api.callers import ModeratedStudyDep
 from app.web.api.paging import Cursor, Limit, page, read_cursor, row_number
-from app.web.api.shapes import ActOut, Page, RowNumber, RowPath, Shape, Text, Why, example
-from app.web.deps import SessionDep
+from app.web.api.shapes import ActOut, Page, Shape, Text, Why, example
+from app.web.deps import RowNumber, SessionDep
 
 _ROOT = "/studies/{slug}/moderation"
 
@@ -241,7 +241,7 @@ def list_acts(session: SessionDep, study: ModeratedStudyDep) -> list[ActOut]:
 
 
 @router.post(_ROOT + "/acts/{act_id}/undo", summary="Take the last act back")
-def undo(session: SessionDep, study: ModeratedStudyDep, act_id: RowPath) -> ActOut:
+def undo(session: SessionDep, study: ModeratedStudyDep, act_id: RowNumber) -> ActOut:
     """Refused once something else has been done since."""
     moderation.undo(session, study, entry_id=act_id)
     return ActOut.of(audit.last_recorded(session))

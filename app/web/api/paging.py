@@ -34,6 +34,14 @@ def row_number(text: str) -> int:
     return number
 
 
+def number(text: str) -> int:
+    """One that is no row's, such as a snapshot's."""
+    found = row_number(text)
+    if found >= 2**31:
+        raise ValueError(text)
+    return found
+
+
 def sha256(text: str) -> str:
     if not _SHA256.fullmatch(text):
         raise ValueError(text)

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from app.models import AuditEntry
@@ -39,9 +38,6 @@ def all_shapes(shape: type[Shape]) -> Iterator[type[Shape]]:
 
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 """Text as the database can hold it."""
-
-RowNumber = Annotated[int, Field(ge=1, lt=2**63)]
-RowPath = Annotated[int, Path(ge=1, lt=2**63)]
 
 Players = Literal["people", "simulated"]
 
