@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from operator import index as as_index
 from pathlib import Path
 from typing import Any, Final
 
@@ -270,7 +271,7 @@ def explain_image(
         probabilities=_softmax(features.logits).astype(np.float32),
         layers=tuple(explained),
         clusterer=clusterer,
-        seed=seed,
+        seed=as_index(seed),
         network=known.name if known else None,
         weights_sha256=known.weights_sha256 if known else None,
         classes=classes,
@@ -315,7 +316,7 @@ def target_chooser(
     def choose(logits: NDArray[np.float64]) -> int:
         if target is None:
             return int(logits.argmax())
-        index = _index_of(target, classes) if isinstance(target, str) else target
+        index = _index_of(target, classes) if isinstance(target, str) else as_index(target)
         if not 0 <= index < len(logits):
             raise ValueError(f"There is no class {index}; the network has {len(logits)} classes.")
         return index

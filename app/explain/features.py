@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from app.explain.layers import record_places
-from app.explain.recording import exact_convolutions
+from app.explain.recording import as_array, exact_convolutions, without_autocast
 
 
 class ContrastError(ValueError):
@@ -36,7 +36,7 @@ class LayerFeatures:
     @property
     def maps(self) -> NDArray[np.floating]:
         """[C, H, W]"""
-        return self.values.cpu().numpy()
+        return as_array(self.values)
 
     @property
     def percent(self) -> NDArray[np.float64]:
@@ -53,7 +53,7 @@ class LayerFeatures:
             taken = cells.T.index_select(1, chosen).T
         else:
             taken = cells.index_select(0, chosen)
-        return taken.contiguous().reshape(-1, *self.values.shape[1:]).cpu().numpy()
+        return as_array(taken.contiguous().reshape(-1, *self.values.shape[1:]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,7 +95,7 @@ def compute_features(
     if target == contrast:
         raise ContrastError("The class explained here is the very one that it is set against.")
     # The backward pass ends at the earliest of these places and computes no parameter's gradient.
-    with torch.inference_mode(False), torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad(), without_autocast(module):
         y = recording.logits[target]
         if contrast is not None:
             y = y - recording.logits[contrast]
@@ -114,9 +114,10 @@ def _weigh(name: str, maps: Tensor, gradient: Tensor | None) -> LayerFeatures:
         if not _all_finite(values):
             raise ValueError(f"The {what} of layer {name!r} are NaN or infinite for this image.")
     # The gradient rule of a ReLU, in one pass: what is g+ where A > 0, and 0 elsewhere. Its mean is
-    # taken by a sum in the maps' own precision, pairwise and so good to its last digits.
+    # taken by a sum in single precision at least, pairwise and so good to its last digits.
     guided = torch.ops.aten.threshold_backward(g.relu(), maps, 0)
-    weights = guided.sum(dim=(1, 2)).double() / guided[0].numel()
+    precision = torch.promote_types(guided.dtype, torch.float32)
+    weights = guided.sum(dim=(1, 2), dtype=precision).double() / guided[0].numel()
     return LayerFeatures(name, maps, weights.cpu().numpy())
 
 

@@ -43,6 +43,7 @@ from app.explain.networks import Network
 from app.explain.recording import (
     ACTIVATIONS,
     CONCATENATION,
+    REORDERING,
     SUM,
     Call,
     EdgeKey,
@@ -55,17 +56,7 @@ from app.explain.recording import (
 MAX_DEFAULTS_PER_SCALE: Final = 4
 
 # Operations that keep a stack of post-activation maps one: they pool, reorder or copy.
-_PASSING: Final = frozenset(
-    {
-        "MaxPool2DWithIndicesBackward0",
-        "AvgPool2DBackward0",
-        "ViewBackward0",
-        "UnsafeViewBackward0",
-        "TransposeBackward0",
-        "CloneBackward0",
-    }
-)
-_REORDERING: Final = _PASSING - {"MaxPool2DWithIndicesBackward0", "AvgPool2DBackward0"}
+_PASSING: Final = REORDERING | {"MaxPool2DWithIndicesBackward0", "AvgPool2DBackward0"}
 _LEARNED: Final = ("Convolution", "Addmm", "Mm", "Bmm", "Linear", "Mkldnn", "Cudnn")
 _CHANNELS_LAST_OPERATIONS: Final = ("Addmm", "Mm", "Linear", "NativeLayerNorm")
 _CHANNELS_FIRST_OPERATIONS: Final = ("Convolution", "NativeBatchNorm", "CudnnBatchNorm", "MaxPool")
@@ -265,7 +256,7 @@ class _Rectified:
 
     def is_layer(self, node: Node) -> bool:
         name = node.name()
-        counts = name in ACTIVATIONS or name == CONCATENATION or name in _REORDERING
+        counts = name in ACTIVATIONS or name == CONCATENATION or name in REORDERING
         return counts and self.holds(node)
 
     def holds(self, node: Node) -> bool:
@@ -333,10 +324,21 @@ def _is_channels_last(node: Node | None) -> bool:
         if name.startswith("Permute"):
             return tuple(getattr(node, "_saved_dims", ())) == (0, 2, 3, 1)
         before = [
-            parent for parent in parents(node) if parent.name() != "torch::autograd::AccumulateGrad"
+            (parent, output_nr)
+            for parent, output_nr in node.next_functions
+            if parent is not None and parent.name() != "torch::autograd::AccumulateGrad"
         ]
-        node = before[0] if before else None
+        if len(before) > 1:
+            # What is broadcast over the maps, as a gate, may have been made in another layout.
+            shape = _output_shape(node, 0)
+            before = [edge for edge in before if _output_shape(*edge) == shape] or before
+        node = before[0][0] if before else None
     return False
+
+
+def _output_shape(node: Node, output_nr: int) -> tuple[int, ...]:
+    # Autograd's name is from the backward pass, whose inputs are the outputs of the forward one.
+    return tuple(node._input_metadata[output_nr].shape)
 
 
 def _same_scale(one: Place, other: Place) -> bool:

@@ -3,12 +3,16 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from threading import RLock
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 FloatArray = NDArray[np.floating]
+
+_limiting: Final = RLock()
 
 
 def merge_maps(
@@ -55,7 +59,9 @@ def use_one_thread() -> Iterator[None]:
     For matrices of a few hundred rows it is faster too; two threads on a busy machine of two cores
     were up to 30 times slower.
     """
-    with _linear_algebra().limit(limits=1):
+    # One caller at a time: BLAS has one number of threads for the process, which only the caller
+    # that set it can set back. Two at once would leave it at 1 for good.
+    with _limiting, _linear_algebra().limit(limits=1):
         yield
 
 

@@ -1,12 +1,15 @@
 """One observed forward pass: what every module gave, and how it hangs together."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from threading import Lock, get_ident
 from typing import Any, Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, Node, get_gradient_edge
 from torch.overrides import TorchFunctionMode
@@ -41,9 +44,25 @@ inside today's networks they are gates, not feature maps."""
 
 CONCATENATION: Final = "CatBackward0"
 SUM: Final = "AddBackward0"
-LIKELY_LAYERS: Final = ACTIVATIONS | {CONCATENATION, SUM}
+REORDERING: Final = frozenset(
+    {"ViewBackward0", "UnsafeViewBackward0", "TransposeBackward0", "CloneBackward0"}
+)
+"""What only reorders or copies: the channel shuffle of ShuffleNet is a view of a transposed copy.
+Of activated maps it makes a layer."""
+
+LIKELY_LAYERS: Final = ACTIVATIONS | REORDERING | {CONCATENATION, SUM}
 
 EdgeKey = tuple[Node, int]
+OutputHook = Callable[[nn.Module, Any, Any], None]
+"""Called with a module, its inputs and its output."""
+
+# Threads may share a network. The lock guards what they would else undo for each other: hooks,
+# training modes and the precision of convolutions.
+_lock: Final = Lock()
+_in_eval: Final[dict[nn.Module, tuple[int, bool]]] = {}
+"""By part, how many want it in eval mode just now, and whether it was training before."""
+_precisions_before: Final[list[str]] = []
+"""Of convolutions: what each one who wants them exact just now found, the first one first."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,15 +110,24 @@ def record(
 ) -> Recording:
     """Run `module` once on `image` [C, H, W], in eval mode, and leave it as it was found.
 
+    It runs in its own precision, without the caller's autocast. Several threads may record one
+    module at the same time.
+
     keep: names of the modules whose outputs are kept (a ":n" behind a name is ignored); None
     keeps everything that could be a default layer. copy_all: copy all that is kept. Without it the
-    outputs of activations, concatenations and sums, which are seldom overwritten, are kept as they
-    are. Raises ValueError when the image or the logits are not finite, naming where in the network
-    it began, or when the module gives no logits (see logits_of) that depend on the picture.
+    outputs of activations, concatenations, sums and reorderings, which are seldom overwritten, are
+    kept as they are. Raises ValueError when the image or the logits are not finite, naming where in
+    the network it began, or when the module gives no logits (see logits_of) that depend on the
+    picture.
     """
     _check_image(image)
     # Gradients are wanted whatever the caller has switched off.
-    with torch.inference_mode(False), torch.enable_grad(), eval_mode(module):
+    with (
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        eval_mode(module),
+        without_autocast(module),
+    ):
         leaf = like_parameters(image, module).detach().clone().requires_grad_()
         # Not the leaf itself: networks that normalise their input in place would fail on it.
         batch = leaf.unsqueeze(0).clone()
@@ -128,16 +156,21 @@ def logits_of(output: Any) -> Tensor:
 def exact_convolutions() -> Iterator[None]:
     """Convolutions on CUDA in full single precision, as on a CPU, and afterwards as before.
 
+    Several threads may want it at the same time; it ends with the last of them.
+
     By default cuDNN rounds their inputs to ten bits (TF32). Channels near the pruning threshold and
     maps between two clusters would then change sides, and a GPU would tell another story.
     """
     convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]
-    before = convolutions.fp32_precision
-    convolutions.fp32_precision = "ieee"
+    with _lock:
+        _precisions_before.append(convolutions.fp32_precision)
+        convolutions.fp32_precision = "ieee"
     try:
         yield
     finally:
-        convolutions.fp32_precision = before
+        with _lock:
+            # Of several threads, whoever is done last takes what the first one found.
+            convolutions.fp32_precision = _precisions_before.pop()
 
 
 def call_number(name: str) -> tuple[str, int | None]:
@@ -174,16 +207,9 @@ class _Observer(TorchFunctionMode):
 
     @contextmanager
     def watching(self, module: nn.Module) -> Iterator[None]:
-        handles = []
-        try:
-            for path, part in module.named_modules():
-                if path:
-                    handles.append(part.register_forward_hook(self._hook(path)))
-            with self:
-                yield
-        finally:
-            for handle in handles:
-                handle.remove()
+        hooks = [(part, self._hook(path)) for path, part in module.named_modules() if path]
+        with output_hooks(hooks), self:
+            yield
 
     def __torch_function__(
         self,
@@ -200,7 +226,7 @@ class _Observer(TorchFunctionMode):
             self._recording.activations.append(self._call("", 0, output, edge, wanted))
         return output
 
-    def _hook(self, path: str) -> Any:
+    def _hook(self, path: str) -> OutputHook:
         def on_output(_module: nn.Module, _inputs: Any, output: Any) -> None:
             number = self._recording.n_calls.get(path, 0) + 1
             self._recording.n_calls[path] = number
@@ -240,15 +266,73 @@ class _Observer(TorchFunctionMode):
 
 
 @contextmanager
+def output_hooks(hooks: Iterable[tuple[nn.Module, OutputHook]]) -> Iterator[None]:
+    """Hooks on what modules give, in passes of this thread alone.
+
+    A module that threads share calls the hooks of all of them. No lock around the pass keeps others
+    out: those who only use the network do not ask for one, nor do networks that share a part.
+    """
+    handles = []
+    try:
+        # PyTorch numbers hooks without a lock; of two with one number the first would be lost.
+        with _lock:
+            for part, hook in hooks:
+                handles.append(part.register_forward_hook(_for_this_thread(hook)))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _for_this_thread(hook: OutputHook) -> OutputHook:
+    own = get_ident()
+
+    def on_output(module: nn.Module, inputs: Any, output: Any) -> None:
+        if get_ident() == own:
+            hook(module, inputs, output)
+
+    return on_output
+
+
+@contextmanager
 def eval_mode(module: nn.Module) -> Iterator[None]:
-    """The module in eval mode, and afterwards each of its parts as it was."""
-    were_training = [(part, part.training) for part in module.modules()]
+    """The module in eval mode, and afterwards each of its parts as it was.
+
+    Where several threads have a part in eval mode, it stays so until the last of them is done.
+    """
+    parts = list(module.modules())
+    with _lock:
+        for part in parts:
+            n_users, was_training = _in_eval.get(part, (0, part.training))
+            _in_eval[part] = n_users + 1, was_training
     try:
         module.eval()
         yield
     finally:
-        for part, training in were_training:
-            part.training = training
+        with _lock:
+            for part in parts:
+                n_users, was_training = _in_eval.pop(part)
+                if n_users > 1:
+                    _in_eval[part] = n_users - 1, was_training
+                else:
+                    part.training = was_training
+
+
+def without_autocast(module: nn.Module) -> AbstractContextManager[object]:
+    """Autocast switched off where the module runs: its maps would be rounded to eight bits or so,
+    and channels near the pruning threshold would change sides."""
+    kind = next((parameter.device.type for parameter in module.parameters()), "cpu")
+    available = torch.amp.autocast_mode.is_autocast_available(kind)
+    return torch.autocast(kind, enabled=False) if available else nullcontext()
+
+
+def as_array(values: Tensor) -> NDArray[np.floating]:
+    """The values for NumPy, which has no bfloat16: those become single precision."""
+    found = values.detach().cpu()
+    array: NDArray[np.floating] = (
+        found.float() if found.dtype == torch.bfloat16 else found
+    ).numpy()
+    return array
 
 
 def _is_stack_of_maps(output: Any) -> bool:
@@ -330,21 +414,15 @@ def _where_it_began(module: nn.Module, image: Tensor) -> str:
             return f"its weight {name!r} holds NaN"
     broken: list[str] = []
 
-    def look(path: str) -> Any:
+    def look(path: str) -> OutputHook:
         def on_output(_module: nn.Module, _inputs: Any, output: Any) -> None:
             if isinstance(output, Tensor) and not torch.isfinite(output).all():
                 broken.append(path)
 
         return on_output
 
-    handles = [
-        part.register_forward_hook(look(path)) for path, part in module.named_modules() if path
-    ]
-    try:
-        with torch.no_grad():
-            module(image.detach().unsqueeze(0).clone())
-    finally:
-        for handle in handles:
-            handle.remove()
+    hooks = [(part, look(path)) for path, part in module.named_modules() if path]
+    with torch.no_grad(), output_hooks(hooks):
+        module(image.detach().unsqueeze(0).clone())
     # Inner modules end before those around them, so the first is the innermost.
     return f"it begins in {broken[0]!r}" if broken else "its modules' outputs are finite"

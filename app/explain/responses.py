@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from app.explain.explanation import as_tensor, target_chooser
 from app.explain.layers import record_places
 from app.explain.networks import Network
-from app.explain.recording import exact_convolutions
+from app.explain.recording import as_array, exact_convolutions, without_autocast
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,17 +47,17 @@ def picture_responses(
     choose = target_chooser(target, known.classes if known else None)
     recording, places = record_places(module, as_tensor(known, image), list(layers))
     logits = recording.logits.detach().double().cpu().numpy()
-    with torch.inference_mode(False), torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad(), without_autocast(module):
         gradients = torch.autograd.grad(
             recording.logits[choose(logits)], [place.edge for place in places], allow_unused=True
         )
     found = {}
     for place, gradient in zip(places, gradients, strict=True):
         assert place.value is not None
-        activation = place.value.cpu().numpy()
+        activation = as_array(place.value)
         found[place.name] = (
             activation,
-            np.zeros_like(activation) if gradient is None else gradient[0].cpu().numpy(),
+            np.zeros_like(activation) if gradient is None else as_array(gradient[0]),
         )
     return found
 

@@ -1,5 +1,8 @@
 """Pruning, clustering and merging, with numbers worked out in the comments."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,6 +15,7 @@ from app.explain.clusters import (
     prune_channels,
     pruning_threshold,
 )
+from app.explain.maps import use_one_thread
 
 every_clusterer = pytest.mark.parametrize("cluster", CLUSTERERS.values(), ids=CLUSTERERS.keys())
 
@@ -141,6 +145,21 @@ def test_fewer_than_four_maps_are_a_cluster_each(cluster, n_maps, seed):
     maps = np.random.default_rng(seed).random((n_maps, 3, 3))
 
     assert len(set(cluster(maps, seed))) == n_maps
+
+
+def test_of_two_threads_that_limit_blas_one_waits():
+    # Both would be undone in the order of their ends, and BLAS left as the second one found it.
+    entered = Event()
+
+    def enter():
+        with use_one_thread():
+            entered.set()
+
+    with ThreadPoolExecutor(max_workers=1) as other:
+        with use_one_thread():
+            waiting = other.submit(enter)
+            assert not entered.wait(0.1)
+        waiting.result(timeout=10)
 
 
 @every_clusterer

@@ -181,6 +181,17 @@ def test_save_and_load_round_trip(tmp_path, small_network, drawn_picture):
     assert_same(Explanation.load(tmp_path / "new" / "folder"), explanation)
 
 
+def test_numbers_of_numpy_are_saved_as_any_others(tmp_path):
+    explanation = explain_image(
+        Toy(), IMAGE, target=np.int64(1), contrast=np.int64(0), seed=np.int64(7)
+    )
+
+    explanation.save(tmp_path)
+
+    loaded = Explanation.load(tmp_path)
+    assert (loaded.target, loaded.contrast, loaded.seed) == (1, 0, 7)
+
+
 def test_loading_something_else_is_refused(tmp_path):
     (tmp_path / "explanation.json").write_text('{"format": 99}')
     np.savez(tmp_path / "maps.npz", a=np.zeros(1))

@@ -158,6 +158,31 @@ def test_frozen_network_is_explained_alike():
         np.testing.assert_allclose(found[name], expected[name])
 
 
+def test_caller_with_autocast_gets_the_same():
+    network, image = seeded(Residual), random_image()
+    expected = weights_of(network, image, ["block.conv1", "block"])
+
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = weights_of(network, image, ["block.conv1", "block"])
+
+    for name in expected:
+        np.testing.assert_array_equal(found[name], expected[name])
+
+
+def test_network_in_bfloat16_is_explained():
+    network, image = seeded(Residual), random_image()
+    expected = weights_of(network, image, ["block"])["block"]
+
+    (layer,) = compute_features(
+        network.bfloat16(), image, choose_target=lambda _: 0, layers=["block"]
+    ).layers
+
+    np.testing.assert_allclose(layer.percent, expected, atol=2)
+    assert layer.maps.dtype == layer.maps_of(np.array([2, 5])).dtype == np.float32
+    np.testing.assert_array_equal(layer.maps_of(np.array([2, 5])), layer.maps[[2, 5]])
+    assert explain_image(network, image).layers[0].clusters
+
+
 @pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
 def test_caller_without_gradients_gets_the_same(context):
     network, image = seeded(Residual), random_image()

@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from torch import nn
+from torch import Tensor, nn
 
 from app.explain import LayerError, Network, explain_image, list_layers, load_network
 from app.explain.features import compute_features
@@ -48,6 +48,7 @@ DEFAULTS = {
         *("Mixed_6a", "Mixed_6b", "Mixed_6d", "Mixed_6e"),
         *("Mixed_7a", "Mixed_7b", "Mixed_7c"),
     ],
+    "shufflenet_v2_x0_5": ["stage3.0", "stage4.0", "conv5.2"],
     "regnet_y_400mf": [
         *(f"trunk_output.block2.block2-{i}.activation" for i in (0, 1, 2)),
         *(f"trunk_output.block3.block3-{i}.activation" for i in (0, 2, 3, 5)),
@@ -177,6 +178,33 @@ def test_channels_last_output_is_refused():
             random_image(64),
             layers=["features.1.0.block.4"],
         )
+
+
+class Gated(nn.Module):
+    """A squeeze-and-excitation gate, made of vectors, before or behind the maps that it scales."""
+
+    def __init__(self, *, gate_first: bool) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+        self.gate = nn.Linear(4, 4)
+        self.act = nn.ReLU()
+        self.head = nn.Linear(4, 2)
+        self.gate_first = gate_first
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        gate = self.gate(x.mean(dim=(2, 3))).sigmoid()[:, :, None, None]
+        return self.head(self.act(gate * x if self.gate_first else x * gate).mean(dim=(2, 3)))
+
+
+@pytest.mark.parametrize("gate_first", [False, True])
+def test_gate_of_vectors_does_not_make_its_maps_channels_last(gate_first):
+    places = list_layers(seeded(lambda: Gated(gate_first=gate_first)), input_size=12)
+
+    assert [(place.name, place.is_default) for place in places] == [
+        ("stem.1", False),
+        ("act", True),
+    ]
 
 
 def test_functional_activation_is_named_by_the_module_that_feeds_it():

@@ -20,6 +20,13 @@ def test_activations_and_gradients_by_hand():
     np.testing.assert_allclose(found.gradients[:, :, 0, 0], [[1, 2, -0.5]] * 2)
 
 
+def test_network_in_bfloat16_answers_in_single_precision():
+    found = layer_responses(Toy().bfloat16(), [IMAGE], layer="relu", target=0)
+
+    np.testing.assert_array_equal(found.activations[0], IMAGE.relu().numpy())
+    np.testing.assert_array_equal(found.gradients[0, :, 0, 0], [1, 2, -0.5])
+
+
 def test_without_a_target_each_picture_has_its_predicted_class():
     # With a bias of 1 for class 1: logits 4 and -3, then 0 and 1.
     for_zero, for_one = torch.zeros(3, 2, 2), torch.zeros(3, 2, 2)

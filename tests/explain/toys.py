@@ -1,6 +1,8 @@
 """Small networks with numbers that can be worked out by hand, and a slow, plain reference."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import get_ident
 
 import numpy as np
 import torch
@@ -34,6 +36,28 @@ class Toy(nn.Module):
         x = self.same(x)
         x = functional.relu(x, inplace=self.inplace) if self.as_function else self.relu(x)
         return self.head(x.mean(dim=(2, 3)))
+
+
+class Interrupted(Toy):
+    """Another thread has its turn in every pass of the thread that made it, before the ReLU and
+    behind it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: Callable[[], object] = lambda: None
+        self._own = get_ident()
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.same(x)
+        self._interrupt()
+        x = self.relu(x)
+        self._interrupt()
+        return self.head(x.mean(dim=(2, 3)))
+
+    def _interrupt(self) -> None:
+        if get_ident() == self._own:
+            with ThreadPoolExecutor(max_workers=1) as other:
+                other.submit(self.meanwhile).result()
 
 
 class Block(nn.Module):

@@ -19,7 +19,17 @@ from torch.overrides import TorchFunctionMode
 
 from app.explain.clusters import ClusterMap
 from app.explain.layers import LayerError, resolve_places
-from app.explain.recording import EdgeKey, call_number, is_activation, logits_of, record
+from app.explain.recording import (
+    EdgeKey,
+    call_number,
+    eval_mode,
+    is_activation,
+    like_parameters,
+    logits_of,
+    output_hooks,
+    record,
+    without_autocast,
+)
 
 N_DEALS: Final = 4
 """Random groups are drawn so many times for each picture and layer."""
@@ -97,13 +107,12 @@ def ablated_logits(
 ) -> NDArray[np.float64]:
     """The logits [n, K] of a picture when each of n groups of channels is zero at a layer.
 
-    module: in eval mode. image: float [3, H, W]. layer: a name as in app.explain.layers; it is the
-    same place that is explained, so what is zeroed is the value whose gradient was taken, for all
-    that read it later. groups: channel indices; an empty one leaves the network as it is. Raises
-    LayerError as `explain_image` does, ValueError for a channel that the layer has not.
+    module: it runs in eval mode, without the caller's autocast, and is left as it was found. image:
+    float [3, H, W]. layer: a name as in app.explain.layers; it is the same place that is explained,
+    so what is zeroed is the value whose gradient was taken, for all that read it later. groups:
+    channel indices; an empty one leaves the network as it is. Raises LayerError as
+    `explain_image` does, ValueError for a channel that the layer has not.
     """
-    if module.training:
-        raise ValueError("The network is in training mode, where its answers are random.")
     spot = _locate(module, image, layer)
     n_channels = spot.n_channels
     keep = torch.ones(len(groups), n_channels, dtype=torch.bool)
@@ -180,13 +189,14 @@ def _locate(module: nn.Module, image: Tensor, layer: str) -> _Spot:
 
 def _run(module: nn.Module, image: Tensor, spot: _Spot, keep: Tensor) -> NDArray[np.float64]:
     """keep: bool [B, C], a row for each ablation."""
-    parameter = next(module.parameters(), image)
-    batch = image.to(parameter).detach().expand(len(keep), *image.shape)
-    ablation = _Ablation(spot, keep[:, :, None, None].to(parameter.device))
+    batch = like_parameters(image, module).detach().expand(len(keep), *image.shape)
+    ablation = _Ablation(spot, keep[:, :, None, None].to(batch.device))
     # The graph is needed to tell which activation follows the module, but nothing it would save.
     with (
         torch.inference_mode(False),
         torch.enable_grad(),
+        eval_mode(module),
+        without_autocast(module),
         saved_tensors_hooks(_forget, _forget),
         ablation.watching(module),
     ):
@@ -217,12 +227,8 @@ class _Ablation(TorchFunctionMode):
 
     @contextmanager
     def watching(self, module: nn.Module) -> Iterator[None]:
-        handle = module.get_submodule(self._spot.path).register_forward_hook(self._on_output)
-        try:
-            with self:
-                yield
-        finally:
-            handle.remove()
+        with output_hooks([(module.get_submodule(self._spot.path), self._on_output)]), self:
+            yield
 
     def _on_output(self, _module: nn.Module, _inputs: Any, output: Tensor) -> None:
         self._n_calls += 1

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from app.explain.layers import record_places
+from app.explain.recording import without_autocast
 
 Array = NDArray[np.float64]
 Cam = Callable[[Array, Array], Array]
@@ -36,7 +37,7 @@ def compute_gradients(
     image: float [3, H, W]. Raises LayerError as `explain_image` does.
     """
     recording, places = record_places(module, image, layers)
-    with torch.inference_mode(False), torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad(), without_autocast(module):
         gradients = torch.autograd.grad(
             recording.logits[target], [place.edge for place in places], allow_unused=True
         )

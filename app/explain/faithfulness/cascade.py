@@ -6,13 +6,16 @@ original by Spearman's rank correlation. Near 0 is good: a map that stays is a m
 """
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
 
 from app.explain.layers import LayerError
+from app.explain.recording import eval_mode, output_hooks
 
 N_CHECKS: Final = 4
 """At most so many states of the cascade are explained, evenly spread, the first and the last
@@ -23,30 +26,32 @@ def find_stages(module: nn.Module, image: Tensor) -> list[tuple[str, ...]]:
     """The parts of a network that are randomised together, from the logits to the input.
 
     Every module with a weight matrix or kernel of its own is a stage, by the order in which the
-    modules are called with `image` [3, H, W]; modules with vectors alone, such as a normalisation,
-    belong to the stage before them. A module that is called several times counts at its last call.
+    modules are used with `image` [3, H, W]; modules with vectors alone, such as a normalisation,
+    belong to the stage before them. A module is used when it is called or when another reads its
+    parameters, as attention those of its `out_proj`; the last time counts. Unused ones are left
+    out.
     """
-    called: dict[nn.Module, None] = {}
+    used: dict[nn.Module, None] = {}
 
-    def on_output(part: nn.Module, _inputs: Any, _output: Any) -> None:
-        called.pop(part, None)
-        called[part] = None
+    def use(part: nn.Module, *_: Any) -> None:
+        used.pop(part, None)
+        used[part] = None
 
     learned = {
         part: name
         for name, part in module.named_modules()
         if any(True for _ in part.parameters(recurse=False))
     }
-    handles = [part.register_forward_hook(on_output) for part in learned]
-    try:
-        with torch.no_grad():
-            # A copy, since a network may normalise its input in place.
-            module(image[None].clone())
-    finally:
-        for handle in handles:
-            handle.remove()
+    with (
+        torch.no_grad(),
+        eval_mode(module),
+        output_hooks([(part, use) for part in learned]),
+        _Reading(list(learned), use),
+    ):
+        # A copy, since a network may normalise its input in place.
+        module(image[None].clone())
     stages: list[list[str]] = []
-    for part in called:
+    for part in used:
         has_matrix = any(parameter.ndim > 1 for parameter in part.parameters(recurse=False))
         if has_matrix or not stages:
             stages.append([])
@@ -56,14 +61,38 @@ def find_stages(module: nn.Module, image: Tensor) -> list[tuple[str, ...]]:
     return [tuple(stage) for stage in reversed(stages)]
 
 
+class _Reading(TorchFunctionMode):
+    """Tells whenever a function takes in one of the parameters of these modules."""
+
+    def __init__(self, parts: Sequence[nn.Module], use: Callable[[nn.Module], None]) -> None:
+        super().__init__()
+        self._use = use
+        self._holders = {
+            id(parameter): part for part in parts for parameter in part.parameters(recurse=False)
+        }
+
+    def __torch_function__(
+        self,
+        func: Any,
+        types: Any,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        for value in tree_leaves((args, kwargs)):
+            if isinstance(value, nn.Parameter) and id(value) in self._holders:
+                self._use(self._holders[id(value)])
+        return func(*args, **(kwargs or {}))
+
+
 def randomise_cascade(
     module: nn.Module, image: Tensor, *, seed: int, n_checks: int = N_CHECKS
 ) -> Iterator[tuple[float, nn.Module]]:
     """Copies of a network with ever more of its stages randomised: (share of the stages, network).
 
     module: in eval mode; it is left as it is. Each part is initialised anew as its own class does
-    it; parameters of a class that does not say how are shuffled. The last share is 1. It is one
-    copy that changes, so use each before taking the next.
+    it; parameters that this leaves as they were are shuffled: those of a class that does not say
+    how, or those that a weight is made of, as by `weight_norm`. The last share is 1. It is one copy
+    that changes, so use each before taking the next.
     """
     stages = find_stages(module, image)
     changed = copy.deepcopy(module)
@@ -83,13 +112,14 @@ def randomise_cascade(
 def _randomise(part: nn.Module) -> None:
     own = list(part.parameters(recurse=False))
     device = own[0].device
+    before = [parameter.clone() for parameter in own]
     reset: Callable[[], None] | None = getattr(part, "reset_parameters", None)
     if reset is not None:
         # On the CPU, so that every device gets the same weights.
         part.cpu()
         reset()
         part.to(device)
-        return
-    for parameter in own:
-        order = torch.randperm(parameter.numel()).to(device)
-        parameter.copy_(parameter.flatten()[order].reshape(parameter.shape))
+    for parameter, old in zip(part.parameters(recurse=False), before, strict=True):
+        if torch.equal(parameter, old):
+            order = torch.randperm(parameter.numel()).to(device)
+            parameter.copy_(old.flatten()[order].reshape(old.shape))

@@ -14,7 +14,16 @@ from torch.nn import functional
 
 from app.explain import ClusterMap, LayerError, Network
 from app.explain.faithfulness.ablation import ablated_logits, rank_correlation, score_ablation
-from tests.explain.toys import IMAGE, Dense, Residual, Shared, Toy, random_image, seeded
+from tests.explain.toys import (
+    IMAGE,
+    Dense,
+    Interrupted,
+    Residual,
+    Shared,
+    Toy,
+    random_image,
+    seeded,
+)
 
 
 class Unreturned(nn.Module):
@@ -136,8 +145,30 @@ def test_what_cannot_be_ablated_is_said() -> None:
         ablated_logits(network, IMAGE, "relu", [(3,)])
     with pytest.raises(LayerError, match="near names: relu"):
         ablated_logits(network, IMAGE, "rule", [(0,)])
-    with pytest.raises(ValueError, match="training mode"):
-        ablated_logits(Toy(), IMAGE, "relu", [(0,)])
+
+
+@pytest.mark.parametrize("parts", [["dropout"], ["dropout", "block.bn1", ""]])
+def test_parts_in_training_mode_are_run_in_eval_mode_and_left_as_they_were(
+    parts: list[str],
+) -> None:
+    network, image, groups = seeded(Residual).eval(), random_image(), [(), (0, 3)]
+    expected = ablated_logits(network, image, "block", groups)
+    for part in parts:
+        network.get_submodule(part).training = True
+    state = {key: value.clone() for key, value in network.state_dict().items()}
+    assert ablated_logits(network, image, "block", groups).tolist() == expected.tolist()
+    assert {name for name, part in network.named_modules() if part.training} == set(parts)
+    assert all(torch.equal(value, state[key]) for key, value in network.state_dict().items())
+
+
+def test_a_pass_of_another_thread_is_neither_counted_nor_zeroed() -> None:
+    expected = ablated_logits(Toy(), IMAGE, "relu", [(), (0,)])
+    network, seen = Interrupted(), []
+    network.meanwhile = lambda: seen.append(network(IMAGE[None])[0, 0].item())
+    found = ablated_logits(network, IMAGE, "relu", [(), (0,)])
+    assert found.tolist() == expected.tolist()
+    # y0 = 10 + 4 - 2 of the whole picture, each time.
+    assert set(seen) == {12.0}
 
 
 def clusters_of(*groups: tuple[int, ...]) -> list[ClusterMap]:

@@ -34,7 +34,26 @@ class Scale(nn.Module):
         return x * self.gain
 
 
+class Attention(nn.Module):
+    """Its attention reads the weights of `out_proj` without calling it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 1)
+        self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x).flatten(2).mT
+        x, _ = self.attention(x, x, x)
+        return self.head(x.mean(dim=1))
+
+
 class TestStages:
+    def test_weights_that_another_module_reads_are_a_stage(self) -> None:
+        stages = find_stages(seeded(Attention).eval(), random_image())
+        assert stages == [("head",), ("attention",), ("attention.out_proj",), ("conv",)]
+
     def test_from_the_logits_to_the_input_with_vectors_beside_their_matrix(self) -> None:
         network = seeded(Residual).eval()
         assert find_stages(network, random_image()) == [
@@ -98,6 +117,20 @@ class TestCascade:
         assert gain.tolist() != [0, 1, 2, 3]
         assert sorted(gain.tolist()) == [0, 1, 2, 3]
         assert torch.equal(changed.unused.weight, network.unused.weight)
+
+    def test_in_the_end_no_weights_are_as_they_were(self) -> None:
+        with pytest.warns(FutureWarning, match="weight_norm"):
+            normed = nn.utils.weight_norm(nn.Conv2d(3, 4, 1))
+        network = seeded(Attention).eval()
+        network.conv = normed
+        original = {key: value.clone() for key, value in network.state_dict().items()}
+        *_, (share, changed) = randomise_cascade(network, random_image(), seed=0)
+        assert share == 1
+        kept = {
+            key for key, value in changed.state_dict().items() if torch.equal(value, original[key])
+        }
+        # They are all 0 in a fresh network, so shuffling leaves them.
+        assert kept == {"attention.in_proj_bias"}
 
 
 def changed_parts(original: dict[str, Tensor], network: nn.Module) -> set[str]:
