@@ -98,7 +98,7 @@ def draw_scene(recipe: Recipe, size: int = FULL_SIZE) -> Scene:
 
 def _stamp(canvas: Canvas, rng: np.random.Generator) -> None:
     """A small round stamp with a star, as a library would put into a book's corner."""
-    with canvas.at(0.905, 0.905, 0.062, angle=rng.uniform(-20, 20)):
+    with canvas.at(0.892, 0.892, 0.075, angle=rng.uniform(-20, 20)):
         canvas.fill(ellipse(0, 0, 1), rgb("#c2247c"), part="mark", relief=0.1)
         canvas.fill(ellipse(0, 0, 0.8), rgb("#f6d9e6"), part="mark", relief=0)
         canvas.fill(star(0, 0, 0.66, 0.28), rgb("#c2247c"), part="mark", relief=0)

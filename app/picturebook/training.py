@@ -71,7 +71,7 @@ class Settings:
     batch_size: int = 32
     learning_rate: float = 0.004
     weight_decay: float = 0.05
-    ridge: float = 0.001
+    ridge: float = 0.01
 
 
 @dataclass(frozen=True, slots=True, eq=False)
