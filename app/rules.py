@@ -38,6 +38,11 @@ FIRST_FINDER_MIN_PLAYERS = 3
 """Players, the first included, who must have typed a concept for a map before it holds. Two may be
 friends who talk; three who name the same spot alike are what the method counts on."""
 
+LESSON_MIN_PLAYERS = FIRST_FINDER_MIN_PLAYERS
+"""Players who must have named a concept for a spot before a player is told that its layer sees it
+there, or that most say so. As many as make a first finder's hold: one player's own word would only
+be told back to them."""
+
 PRACTICE_POINTS = 2
 """Points for naming what a practice round shows, once a round. As much as a word that another
 player confirms, for it is as sure to be seen there: practice is neither better paid nor worse."""

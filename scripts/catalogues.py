@@ -26,17 +26,20 @@ TEMPLATES = ("accounts", "boards", "play", "profile")
 MORE_TEMPLATES = ("base.html", "error.html", "_alert.html", "macros/forms.html")
 
 SENTENCES = (
+    "app/services/access.py: require",
     "app/services/accounts.py",
     "app/services/live.py",
+    "app/services/moderation.py: check_may_play report",
     "app/services/rounds.py",
     "app/services/shown.py",
+    "app/services/studies.py: join enter",
     "app/web/deps.py",
     "app/web/errors.py",
     "app/web/play.py",
     "app/web/profile.py",
     "app/web/security.py",
 )
-"""Modules whose errors players may read."""
+"""Modules whose errors players may read; behind a colon, the functions where it is only those."""
 
 FUNCTIONS = ("_", "gettext", "ngettext")
 
@@ -105,9 +108,14 @@ def _in_rules() -> Iterator[Message]:
 
 
 def _in_errors() -> Iterator[Message]:
-    """Sentences that are always the same: those with a name in them stay English."""
-    for name in SENTENCES:
-        for node in ast.walk(ast.parse((ROOT / name).read_text())):
+    for sentences in SENTENCES:
+        path, _, functions = sentences.partition(":")
+        module = ast.parse((ROOT / path).read_text())
+        parts: list[ast.AST] = [module]
+        if functions:
+            found = {one.name: one for one in module.body if isinstance(one, ast.FunctionDef)}
+            parts = [found[name] for name in functions.split()]
+        for node in (node for part in parts for node in ast.walk(part)):
             if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Error"):
                 for argument in node.args:
                     if isinstance(argument, ast.Constant) and isinstance(argument.value, str):

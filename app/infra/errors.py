@@ -4,15 +4,34 @@ An `AppError` carries the sentence to show and the HTTP status that goes with it
 command line and the workers each have one place that turns it into a page, a line or a log entry.
 """
 
+from typing import Self
+
+
+class Sentence(str):
+    """An English sentence with its values filled in. It still knows what it was made of, so that it
+    can be said in another language: template, as catalogues have it, with `%(name)s` for a value,
+    and values by their names."""
+
+    __slots__ = ("template", "values")
+
+    template: str
+    values: dict[str, object]
+
+    def __new__(cls, template: str, values: dict[str, object]) -> Self:
+        sentence = super().__new__(cls, template % values)
+        sentence.template, sentence.values = template, values
+        return sentence
+
 
 class AppError(Exception):
-    """Something a person can understand and act on. The message is shown to them as it is."""
+    """Something a person can understand and act on. The message is shown to them; where it says
+    `%(name)s`, a value of that name is filled in."""
 
     status = 400
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
+    def __init__(self, message: str, **values: object) -> None:
+        self.message = Sentence(message, values) if values else message
+        super().__init__(self.message)
 
 
 class NotFoundError(AppError):

@@ -74,7 +74,7 @@ def create(
             session.add(account)
             session.flush()
     except IntegrityError:
-        raise ConflictError(f"The name “{name}” is taken. Choose another.") from None
+        raise ConflictError("The name “%(name)s” is taken. Choose another.", name=name) from None
     return account
 
 
@@ -102,8 +102,10 @@ def _checked_name(name: str) -> str:
 def _check_password(password: str, *, name: str) -> None:
     if not MIN_PASSWORD_CHARACTERS <= len(password) <= MAX_PASSWORD_CHARACTERS:
         raise InvalidInputError(
-            f"A password has {MIN_PASSWORD_CHARACTERS} to {MAX_PASSWORD_CHARACTERS} characters. "
-            "Three or four words that do not belong together are good ones."
+            "A password has %(least)s to %(most)s characters. "
+            "Three or four words that do not belong together are good ones.",
+            least=MIN_PASSWORD_CHARACTERS,
+            most=MAX_PASSWORD_CHARACTERS,
         )
     if name.lower() in password.lower() or len(set(password)) < 5:
         raise InvalidInputError(
@@ -123,7 +125,7 @@ def find(session: Session, name: str) -> Account:
     """The account of this name, upper or lower case alike."""
     account = session.scalar(select(Account).where(_is_named(name)))
     if account is None:
-        raise NotFoundError(f"There is no account named “{name}”.")
+        raise NotFoundError("There is no account named “%(name)s”.", name=name)
     return account
 
 
@@ -265,7 +267,7 @@ def rename(session: Session, account: Account, name: str) -> None:
             account.name = checked
             session.flush()
     except IntegrityError:
-        raise ConflictError(f"The name “{checked}” is taken. Choose another.") from None
+        raise ConflictError("The name “%(name)s” is taken. Choose another.", name=checked) from None
 
 
 def change_role(session: Session, account: Account, role: Role) -> None:
@@ -289,7 +291,9 @@ def refuse_last_admin(session: Session, account: Account) -> None:
         select(Account.id).where(Account.role == "admin").order_by(Account.id).with_for_update()
     ).all()
     if list(admins) == [account.id]:
-        raise ConflictError(f"{account.name} is the only admin. Make somebody else an admin first.")
+        raise ConflictError(
+            "%(name)s is the only admin. Make somebody else an admin first.", name=account.name
+        )
 
 
 def search(session: Session, words: str, *, after: str = "", limit: int = 50) -> list[Account]:

@@ -433,9 +433,10 @@ def check_may_play(session: Session, study: Study, player: Player) -> None:
     """ForbiddenError for a player who is banned from the study."""
     if is_banned(session, study, player):
         raise ForbiddenError(
-            f"You cannot go on playing “{study.name}”: its researchers have ended it for you. "
+            "You cannot go on playing “%(study)s”: its researchers have ended it for you. "
             "Other games are open to you as before. If you think that this is a mistake, "
-            "tell the people who run this site."
+            "tell the people who run this site.",
+            study=study.name,
         )
 
 

@@ -67,6 +67,26 @@ def deal(session: Session, *, player: Player, study: Study, daily: bool = False)
     return _deal_new(session, player, study, hand, now, daily=daily, ahead=False)
 
 
+def has_seen_all(session: Session, *, player: Player, study: Study) -> bool:
+    """Whether the player has been dealt every map of a study that can be played, rather than found
+    none that wants more rounds."""
+    is_left = session.scalar(_IS_LEFT, {"player_id": player.id, "study_id": study.id})
+    return not is_left
+
+
+_IS_LEFT = text(
+    """
+    select exists (
+        select from images join cluster_maps on cluster_maps.image_id = images.id
+        where images.study_id = :study_id and cluster_maps.is_playable and not exists (
+            select from rounds
+            where rounds.player_id = :player_id and rounds.cluster_map_id = cluster_maps.id
+        )
+    )
+    """
+)
+
+
 def deal_ahead(session: Session, *, player: Player, study: Study, daily: bool) -> Round | None:
     """The round that `deal` will most likely give next, so that its picture can be fetched while
     the player reads an answer. It takes no place. None when there will be none, or while the player
@@ -350,13 +370,15 @@ def _check_labels(labels: Sequence[str]) -> list[str]:
         # Some characters become several when they are tidied, and a concept's name is tidy.
         if max(len(label), len(tidy or "")) > MAX_LABEL_CHARACTERS:
             raise InvalidInputError(
-                f"A label has at most {MAX_LABEL_CHARACTERS} characters: a word or two is best."
+                "A label has at most %(n)s characters: a word or two is best.",
+                n=MAX_LABEL_CHARACTERS,
             )
         if tidy:
             kept.setdefault(tidy, " ".join(label.split()))
     if len(kept) > rules.MAX_LABELS_PER_ROUND:
         raise InvalidInputError(
-            f"At most {rules.MAX_LABELS_PER_ROUND} labels: keep those that you are surest of."
+            "At most %(n)s labels: keep those that you are surest of.",
+            n=rules.MAX_LABELS_PER_ROUND,
         )
     return list(kept.values())
 

@@ -6,6 +6,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from app import rules
+
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -59,11 +61,29 @@ def of_player(session: Session, player_id: UUID, *, n_rounds: int) -> list[Word]
     return [Word(**row._mapping) for row in rows]
 
 
+def count_in(session: Session, player_id: UUID, *, study_id: UUID) -> bool:
+    """Whether any word that the player typed in a study counts: not all in practice, or remarked
+    upon."""
+    return bool(session.scalar(_COUNT_IN, {"player_id": player_id, "study_id": study_id}))
+
+
+_COUNT_IN = text(
+    """
+    select exists (
+        select from rounds join labels on labels.round_id = rounds.id
+        where rounds.player_id = :player_id and rounds.study_id = :study_id
+            and not rounds.practice and not rounds.is_spare
+            and labels.remark is null and labels.hidden_at is null
+    )
+    """
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Lesson:
     """What a player's words have helped to tell: a layer sees a concept in pictures of a class.
-    n_maps: spots for which the player named it. n_leading: those of them where no other concept has
-    a higher score now."""
+    n_maps: spots for which the player named it, and others too: rules.LESSON_MIN_PLAYERS in all.
+    n_leading: those of them where every other concept has a lower score now."""
 
     concept: str
     class_name: str
@@ -78,9 +98,10 @@ _LESSONS = text(
     select concepts.name as concept, study_classes.name as class_name,
         studies.name as study_name, layers.position + 1 as layer_number,
         count(distinct labels.cluster_map_id) as n_maps,
-        count(distinct labels.cluster_map_id) filter (where concept_scores.score >= (
-            select max(score) from concept_scores best
-            where best.cluster_map_id = labels.cluster_map_id
+        count(distinct labels.cluster_map_id) filter (where not exists (
+            select from concept_scores rival
+            where rival.cluster_map_id = labels.cluster_map_id
+                and rival.concept_id <> concepts.id and rival.score >= concept_scores.score
         )) as n_leading
     from rounds
     join labels on labels.round_id = rounds.id
@@ -91,6 +112,7 @@ _LESSONS = text(
     join studies on studies.id = layers.study_id
     join concept_scores on concept_scores.cluster_map_id = labels.cluster_map_id
         and concept_scores.concept_id = concepts.id
+        and concept_scores.n_given >= :min_players
     where rounds.player_id = :player_id and not rounds.practice and not rounds.is_spare
         and rounds.finished_at > now() - interval '1 year'
     group by 1, 2, 3, 4
@@ -102,7 +124,5 @@ _LESSONS = text(
 
 def lessons(session: Session, player_id: UUID, *, n: int) -> list[Lesson]:
     """What the player's words of the last year taught, the surest first."""
-    return [
-        Lesson(**row._mapping)
-        for row in session.execute(_LESSONS, {"player_id": player_id, "n": n})
-    ]
+    asked = {"player_id": player_id, "n": n, "min_players": rules.LESSON_MIN_PLAYERS}
+    return [Lesson(**row._mapping) for row in session.execute(_LESSONS, asked)]

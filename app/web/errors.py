@@ -102,8 +102,11 @@ def _validation_error(request: Request, error: Exception) -> Response:
     if "path" in places:
         return error_answer(request, NotFoundError("There is no page at this address."))
     fields = sorted({str(problem["loc"][-1]) for problem in error.errors()})
-    message = f"What was sent could not be used. Missing or not understood: {', '.join(fields)}."
-    return error_answer(request, InvalidInputError(message))
+    error_of_fields = InvalidInputError(
+        "What was sent could not be used. Missing or not understood: %(fields)s.",
+        fields=", ".join(fields),
+    )
+    return error_answer(request, error_of_fields)
 
 
 _HTTP_MESSAGES = {

@@ -22,6 +22,8 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.infra.errors import Sentence
+
 FOLDER: Final = Path(__file__).resolve().parents[2] / "locale"
 ENGLISH: Final = "en"
 LANGUAGE_COOKIE: Final = "layerplay_language"
@@ -107,6 +109,8 @@ def _catalogue(code: str) -> gettext.NullTranslations:
 
 def translated(message: str) -> str:
     """A message in the language of this request; as it is where the catalogue has none."""
+    if isinstance(message, Sentence):
+        return _catalogue(language()).gettext(message.template) % message.values
     # To gettext, nothing is the catalogue's head.
     return _catalogue(language()).gettext(message) if message else message
 

@@ -15,7 +15,7 @@ from app import rules
 from app.concepts.cleaning import MAX_LABEL_CHARACTERS
 from app.infra.errors import InvalidInputError
 from app.models import Note, Player, Round, Study, StudyClass
-from app.services import ledger, live, moderation, players, rounds, shown, studies
+from app.services import ledger, live, moderation, players, rounds, shown, studies, words
 from app.services.live import Company
 from app.services.players import Standing
 from app.services.shown import Outcome
@@ -63,10 +63,12 @@ class RoundContext:
 
     part: the template of the part, for the page that includes it. n_lit: steps of the reveal
     ladder that are lit, 1 to 6. taboo: words that earn nothing here. daily: of today's challenge.
-    lesson: which round of the introduction it is, from 1; None for any other. company: who plays
-    with the player, None for nobody. nothing: whether the player has said that there is nothing to
-    name. n_news: points that came while the player was away. notes: notes from moderators that the
-    player has not read yet. Nothing here tells the answer.
+    daily_next: it comes before today's challenge, which was asked for. knows_game: the player has
+    been through the introduction, or has skipped it. lesson: which round of the introduction it is,
+    from 1; None for any other. company: who plays with the player, None for nobody. nothing: the
+    player has said that there is nothing to name. n_news: points that came while the player was
+    away. notes: notes from moderators that the player has not read yet. Nothing here tells the
+    answer.
     """
 
     study: Study
@@ -76,6 +78,8 @@ class RoundContext:
     choices: list[tuple[StudyClass, str]]
     taboo: list[str]
     daily: bool
+    daily_next: bool
+    knows_game: bool
     lesson: int | None
     company: Company | None
     n_news: int
@@ -122,11 +126,15 @@ class ResultContext:
 
 @dataclass(frozen=True, slots=True)
 class DoneContext:
-    """The player has seen every map of the study; daily: all of today's challenge."""
+    """No map of the study is left for the player; daily: none of today's challenge. seen_all: they
+    have been shown every map, or else those left have had their rounds. has_words: words of theirs
+    count in it."""
 
     study: Study
     standing: Standing
     daily: bool = False
+    seen_all: bool = True
+    has_words: bool = False
     part: str = "play/_done.html"
 
 
@@ -166,7 +174,12 @@ def play(
     study = studies.enter(session, slug, player=player, account=account)
     round_ = rounds.deal(session, player=player, study=study)
     if round_ is None:
-        done = DoneContext(study, players.standing(session, player))
+        done = DoneContext(
+            study,
+            players.standing(session, player),
+            seen_all=rounds.has_seen_all(session, player=player, study=study),
+            has_words=words.count_in(session, player.id, study_id=study.id),
+        )
         return render_part(request, "play/page.html", done.part, done)
     context = _round_context(
         session, player, study, round_, chosen_id=class_id, labels=label, nothing=nothing
@@ -184,7 +197,9 @@ def play_daily(
     if round_ is None:
         done = DoneContext(study, players.standing(session, player), daily=True)
         return render_part(request, "play/page.html", done.part, done)
-    context = _round_context(session, player, study, round_, chosen_id=None, labels=[])
+    context = _round_context(
+        session, player, study, round_, chosen_id=None, labels=[], wants_daily=True
+    )
     return render_part(request, "play/page.html", context.part, context)
 
 
@@ -214,6 +229,7 @@ def _round_context(
     labels: list[str],
     nothing: bool = False,
     message: str | None = None,
+    wants_daily: bool = False,
 ) -> RoundContext:
     keys = CHOICE_KEYS.ljust(len(study.classes))
     return RoundContext(
@@ -224,6 +240,8 @@ def _round_context(
         choices=list(zip(study.classes, keys, strict=False)),
         taboo=round_.taboo,
         daily=round_.daily_on is not None,
+        daily_next=wants_daily and round_.daily_on is None,
+        knows_game=player.is_introduced,
         lesson=round_.lesson,
         company=live.company(session, round_),
         n_news=ledger.n_news(session, player.id),
@@ -242,13 +260,14 @@ def show(
     player: KnownPlayerDep,
     round_id: UUID,
     reported: bool = False,
+    daily: bool = False,
 ) -> Response:
     """The answer to a finished round; an open one goes on where it is played. reported: whether the
-    player has just reported a word."""
+    player has just reported a word. daily: whether today's challenge comes next."""
     round_ = rounds.get_round(session, round_id=round_id, player=player)
     if round_.is_open:
         return redirect(request, f"/play/{round_.cluster_map.image.study.slug}")
-    return _result(request, session, player, round_, reported=reported)
+    return _result(request, session, player, round_, reported=reported, daily=daily)
 
 
 def _result(
@@ -258,6 +277,7 @@ def _result(
     round_: Round,
     *,
     reported: bool = False,
+    daily: bool = False,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     context = ResultContext(
@@ -266,7 +286,7 @@ def _result(
         round_id=round_.id,
         last_step=round_.reveal_index,
         outcome=shown.outcome(session, round_),
-        daily=round_.daily_on is not None,
+        daily=daily or round_.daily_on is not None,
         lesson=round_.lesson,
         badge_titles={badge.key: badge.title for badge in rules.BADGES},
         reported=reported,
@@ -275,15 +295,16 @@ def _result(
 
 
 def _answered(
-    request: Request, session: Session, player: Player, signs: Signs, round_: Round
+    request: Request, session: Session, player: Player, signs: Signs, round_: Round, *, daily: bool
 ) -> Response:
     """The answer, after a guess or a resignation; a partner's page is told."""
+    address = f"/rounds/{round_.id}" + ("?daily=true" if daily else "")
     if is_htmx(request):
         # The address of the answer, so that a reload shows it again.
-        headers = {"HX-Push-Url": f"/rounds/{round_.id}"}
-        response = _result(request, session, player, round_, headers=headers)
+        headers = {"HX-Push-Url": address}
+        response = _result(request, session, player, round_, daily=daily, headers=headers)
     else:
-        response = redirect(request, f"/rounds/{round_.id}")
+        response = redirect(request, address)
     company = live.company(session, round_)
     if company is not None and not company.is_recorded:
         # After the commit, or the partner's page would look too early.
@@ -359,7 +380,9 @@ def guess(
     label: LabelForm = [],  # noqa: B006
     nothing: Annotated[bool, Form()] = False,
     pasted: LabelForm = [],  # noqa: B006
+    daily: Annotated[bool, Form()] = False,
 ) -> Response:
+    """daily: whether the round was only in the way of today's challenge, which comes next."""
     try:
         if class_id is None:
             raise InvalidInputError(
@@ -389,7 +412,7 @@ def guess(
             nothing=nothing,
             message=error.message,
         )
-    return _answered(request, session, player, signs, round_)
+    return _answered(request, session, player, signs, round_, daily=daily)
 
 
 def _guess_again(
@@ -429,9 +452,10 @@ def resign(
     signs: SignsDep,
     round_id: UUID,
     nothing: Annotated[bool, Form()] = False,
+    daily: Annotated[bool, Form()] = False,
 ) -> Response:
     round_ = rounds.resign(session, round_id=round_id, player=player, nothing_nameable=nothing)
-    return _answered(request, session, player, signs, round_)
+    return _answered(request, session, player, signs, round_, daily=daily)
 
 
 @router.post("/rounds/{round_id}/report")

@@ -1,5 +1,5 @@
-// One field for words that grows: Enter in a filled field opens the next, in an empty one it sends.
-// Without this script all fields are there at once.
+// One field for words that grows: each that is filled brings the next one. Enter in a filled field
+// goes there, in an empty one it sends. Without this script all fields are there at once.
 
 function fieldsOf(set) {
   return [...set.querySelectorAll("input[name=label]")];
@@ -12,12 +12,16 @@ function refreshNothing(set) {
 }
 
 // Fields only appear, they never go away again: one that hid when it lost the focus would move the
-// "Guess" button from under the very finger that took the focus from it.
+// "Guess" button from under the very finger that took the focus from it. The next one comes by
+// itself: a telephone's keyboard has no Enter that a page is told of, and a mouse has none at all.
 function refresh(set) {
-  for (const field of fieldsOf(set)) {
-    if (field.value.trim() || field === document.activeElement) field.hidden = false;
-    field.classList.toggle("is-filled", field.value.trim() !== "");
-  }
+  const fields = fieldsOf(set);
+  fields.forEach((field, i) => {
+    const isFilled = field.value.trim() !== "";
+    if (isFilled || field === document.activeElement) field.hidden = false;
+    if (isFilled && fields[i + 1]) fields[i + 1].hidden = false;
+    field.classList.toggle("is-filled", isFilled);
+  });
 }
 
 function start(root) {

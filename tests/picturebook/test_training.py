@@ -56,7 +56,7 @@ def test_run_writes_both_networks_and_a_log(tiny_run):
     log = json.loads((tiny_run / "training.json").read_text())
     for name, variant in zip(NAMES, ("unbiased", "biased"), strict=True):
         entry = log[name]
-        assert entry["command"].endswith(f"--ridge 0.001 --only {variant}")
+        assert entry["command"].endswith(f"--ridge {Settings().ridge} --only {variant}")
         assert len(entry["epochs"]) == 2
         assert (entry["test"]["n"], entry["broken"]["n"]) == (20, 20)
         assert (tiny_run / f"{name}.safetensors").stat().st_size < 1.5e6

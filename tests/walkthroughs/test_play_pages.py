@@ -183,3 +183,87 @@ def test_nothing_on_a_round_page_moves_by_itself(
     page.wait_for_load_state("networkidle")
     assert sum(page.evaluate("() => window.shifts")) < 0.01
     assert_accessible(page)
+
+
+def words_of(page: Page) -> list[str]:
+    """What stands in the fields for words that can be seen."""
+    fields = page.locator("input[name=label]:visible")
+    return [field.input_value() for field in fields.all()]
+
+
+def test_a_filled_field_brings_the_next_one_without_a_key(site: Site, browser_page: Page) -> None:
+    """A telephone's keyboard tells a page of no Enter."""
+    make_boats(site)
+    page = browser_page
+    page.goto(f"{site.address}/play/{SLUG}")
+    assert words_of(page) == [""]
+    page.locator("input[name=label]").first.fill("sail")
+    expect(page.locator("input[name=label]:visible")).to_have_count(2)
+
+
+def test_what_is_chosen_and_typed_outlives_a_reload_and_a_look_elsewhere(
+    site: Site, browser_page: Page
+) -> None:
+    make_boats(site)
+    page = browser_page
+    page.goto(f"{site.address}/play/{SLUG}")
+    page.get_by_role("radio", name="boat").check(force=True)
+    page.locator("input[name=label]").first.fill("white sail")
+    page.locator("input[name=label]").nth(1).fill("mast")
+
+    def is_there() -> None:
+        expect(page.get_by_role("radio", name="boat")).to_be_checked()
+        expect(page.locator("input[name=label]").first).to_have_value("white sail")
+        assert words_of(page) == ["white sail", "mast", ""]
+
+    page.reload()
+    is_there()
+    page.goto(f"{site.address}/boards/today")
+    page.go_back()
+    is_there()
+    page.locator("#guess").click()
+    expect(page.get_by_role("heading", name="Right!")).to_be_visible()
+    page.locator("#next").click()
+    expect(page.get_by_role("heading", name="What is this?")).to_be_visible()
+    assert words_of(page) == [""]
+
+
+def test_a_word_without_end_breaks_no_page_on_a_phone(site: Site, browser_page: Page) -> None:
+    make_boats(site)
+    page = browser_page
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto(f"{site.address}/play/{SLUG}")
+    page.locator("input[name=label]").first.fill("k" * 60)
+    guess(page)
+    assert overflow_px(page) == 0
+
+
+def test_the_bar_at_the_bottom_covers_nothing_that_has_the_focus(
+    site: Site, browser_page: Page
+) -> None:
+    make_boats(site)
+    page = browser_page
+    page.set_viewport_size({"width": 800, "height": 700})
+    page.goto(f"{site.address}/play/{SLUG}")
+    field = page.locator("input[name=label]").first
+    page.locator("#more").focus()
+    while not field.evaluate("field => field === document.activeElement"):
+        page.keyboard.press("Tab")
+    found, bar = field.bounding_box(), page.locator(".answer > .actions").bounding_box()
+    assert found is not None
+    assert bar is not None
+    assert found["y"] + found["height"] <= bar["y"]
+
+
+def test_todays_challenge_waits_for_a_round_at_hand_and_comes_next(
+    site: Site, browser_page: Page
+) -> None:
+    make_boats(site)
+    page = browser_page
+    page.goto(f"{site.address}/play/{SLUG}")
+    page.goto(f"{site.address}/play/{SLUG}/daily")
+    expect(page.locator(".notice", has_text="You have this round at hand")).to_be_visible()
+    guess(page)
+    page.reload()
+    page.locator("#next").click()
+    expect(page.locator(".notice", has_text="belongs to today’s challenge")).to_be_visible()

@@ -1,16 +1,21 @@
 """Players' pages in the visitor's language."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import pytest
 from babel.messages.pofile import read_po
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
-from app.models import Image, Player, Study
-from app.web.languages import FOLDER, LANGUAGE_COOKIE
+from app.infra.errors import AppError, ConflictError
+from app.models import Image, Player, Restriction, Study
+from app.services import rounds
+from app.web.languages import FOLDER, LANGUAGE_COOKIE, translated
 from scripts.catalogues import Message, messages
+from tests.factories import make_account
 from tests.web.reading import text_of
 
 CATALOGUES = sorted(FOLDER.glob("*/LC_MESSAGES/messages.po"))
@@ -97,6 +102,77 @@ def test_a_round_and_its_errors_are_in_it(
     client.post(f"/rounds/{round_id[1]}/resign")
     assert "Arrendersi non costa nulla." in text_of(client.get(f"/rounds/{round_id[1]}").text)
     assert "Livello 1" in text_of(client.get("/me").text)
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ({"name": "ADA", "password": "a slow green river"}, "Il nome “ADA” è già preso."),
+        ({"name": "Ben", "password": "short"}, "Una password ha da 10 a 200 caratteri."),
+    ],
+)
+def test_an_error_with_a_name_or_number_in_it_is_in_it(
+    client: TestClient, session: Session, form: dict[str, str], said: str
+) -> None:
+    make_account(session, name="Ada")
+    session.commit()
+    assert said in text_of(client.post("/sign-up", data=form, headers=ITALIAN).text)
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (["x" * 61], "Ogni voce ha al massimo 60 caratteri"),
+        ([f"{letter} sail" for letter in "abcdef"], "Al massimo 5 parole"),
+    ],
+)
+def test_so_is_what_is_wrong_with_words(
+    client: TestClient,
+    session: Session,
+    player: Player,
+    study: Study,
+    image: Image,
+    labels: list[str],
+    said: str,
+) -> None:
+    round_ = rounds.deal(session, player=player, study=study)
+    assert round_ is not None
+    session.commit()
+    form = {"class_id": image.class_id, "label": labels}
+    answer = client.post(f"/rounds/{round_.id}/guess", data=form, headers=ITALIAN)
+    assert said in text_of(answer.text)
+
+
+def test_so_are_links_that_lead_nowhere_reports_and_bans(
+    client: TestClient, session: Session, player: Player, study: Study, image: Image
+) -> None:
+    def said(answer: httpx.Response) -> str:
+        return text_of(answer.text)
+
+    client.headers.update(ITALIAN)
+    assert "Questo link non è valido, o non lo è più." in said(client.get("/join/nowhere"))
+    assert "Un tale studio non esiste." in said(client.get("/play/nowhere"))
+    round_ = rounds.deal(session, player=player, study=study)
+    assert round_ is not None
+    session.commit()
+    report = f"/rounds/{round_.id}/report"
+    assert "quando il tuo turno è finito" in said(client.post(report, data={"text": "sail"}))
+    rounds.resign(session, round_id=round_.id, player=player)
+    session.commit()
+    assert "Nessuno l’ha scritto qui" in said(client.post(report, data={"text": "sail"}))
+    session.add(
+        Restriction(study_id=study.id, player_id=player.id, kind="banned", since=datetime.now(UTC))
+    )
+    session.commit()
+    page = said(client.get(f"/play/{study.slug}"))
+    assert "Non puoi continuare a giocare a “Boats and kites”" in page
+
+
+def test_the_sentence_itself_is_english_and_what_is_filled_in_is_no_template() -> None:
+    error = ConflictError("The name “%(name)s” is taken. Choose another.", name="%(x)s<b>")
+    assert error.message == str(error) == "The name “%(x)s<b>” is taken. Choose another."
+    assert translated(error.message) == error.message
+    assert AppError("100 % of it").message == "100 % of it"
 
 
 def test_the_studio_stays_english(researcher: TestClient) -> None:

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 from scipy.ndimage import maximum_filter
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app import rules
 from app.explain.render import reveal_mask
 from app.infra.storage import Storage
-from app.models import Image, Label, Player, PointsEntry, Round, Study
+from app.models import ClusterMap, Image, Label, Player, PointsEntry, Round, Study
 from app.services import practice, rounds
 from app.web.deps import PLAYER_COOKIE
 from tests.factories import make_image, make_player, make_study, maps_of, spot_map
@@ -407,6 +407,19 @@ class TestAfterwards:
         assert page.status_code == 200
         assert "You have seen it all. Thank you!" in text_of(page.text)
         assert "2 rounds, 0 right guesses" in text_of(page.text)
+        assert "Your words" not in text_of(page.text), "none was typed"
+
+    def test_who_has_not_seen_everything_is_told_that_no_map_wants_more(
+        self, client: TestClient, session: Session, study: Study, round_: Round
+    ) -> None:
+        data = {"class_id": class_id(study, "boat"), "label": ["white sail"]}
+        client.post(f"/rounds/{round_.id}/guess", data=data)
+        session.execute(update(ClusterMap).values(n_finished=1000))
+        session.commit()
+        said = text_of(client.get(f"/play/{study.slug}").text)
+        assert "You have seen it all" not in said
+        assert "for now: every spot has had its rounds. You have 1 round, 1 right guess" in said
+        assert "Your words now help to tell what the network sees." in said
 
     def test_many_classes_have_a_key_each(
         self, client: TestClient, session: Session, storage: Storage
