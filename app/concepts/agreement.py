@@ -91,17 +91,18 @@ def pool(parts: Iterable[Agreement]) -> Agreement:
     found = list(parts)
     n_maps, n_rounds = sum(p.n_maps for p in found), sum(p.n_rounds for p in found)
     known = [
-        (p.n_rounds * p.chance, p.alpha, (p.high - p.low) / (2 * _NORMAL_95))
+        (p.n_rounds, p.n_rounds * p.chance, p.alpha, (p.high - p.low) / (2 * _NORMAL_95))
         for p in found
         if p.alpha is not None and p.chance is not None and p.low is not None and p.high is not None
     ]
     if not known:
         return Agreement(None, None, None, n_maps, n_rounds)
-    whole = fsum(weight for weight, _, _ in known)
-    alpha = fsum(weight * alpha for weight, alpha, _ in known) / whole
-    half = _NORMAL_95 * sqrt(fsum((weight * error) ** 2 for weight, _, error in known)) / whole
+    whole = fsum(weight for _, weight, _, _ in known)
+    alpha = fsum(weight * alpha for _, weight, alpha, _ in known) / whole
+    half = _NORMAL_95 * sqrt(fsum((weight * error) ** 2 for _, weight, _, error in known)) / whole
     low, high = alpha - half, min(alpha + half, 1.0)
-    return Agreement(alpha, low, high, n_maps, n_rounds, whole / n_rounds)
+    chance = whole / sum(n for n, _, _, _ in known)
+    return Agreement(alpha, low, high, n_maps, n_rounds, chance)
 
 
 class Agreements(Generic[MapId]):

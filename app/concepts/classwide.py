@@ -14,6 +14,7 @@ from app.concepts.merging import merge_scores
 from app.concepts.scoring import Concept
 
 CONFIDENCE: Final = 0.95
+_SAME: Final = 1e-9
 
 Trend = Literal["rising", "fading", "unclear"]
 
@@ -178,15 +179,18 @@ def slope(course: Sequence[tuple[float, float]]) -> float:
 def mean_with_interval(values: Sequence[float]) -> Mean:
     """The mean with its 95 % confidence interval by Student's t, one value per picture.
 
-    Pictures are few, often fewer than ten: a bootstrap's intervals would then be too narrow.
-    Raises ValueError for no values.
+    Pictures are few, often fewer than ten: a bootstrap's intervals would then be too narrow. There
+    is no interval of values that are all the same while they are so few that a sign test would find
+    nothing in them, fewer than six: scores are often tenths, and that some agree to the digit does
+    not make the next one certain. Raises ValueError for no values.
     """
     n = len(values)
     if n == 0:
         raise ValueError("A mean needs one value at least.")
     mean = fsum(values) / n
-    if n == 1:
-        return Mean(mean, None, None, 1)
+    are_same = max(values) - min(values) <= _SAME * max(map(abs, values))
+    if are_same and 2.0 ** (1 - n) > 1 - CONFIDENCE:
+        return Mean(mean, None, None, n)
     deviation = sqrt(fsum((value - mean) ** 2 for value in values) / (n - 1))
     # Imported here: it takes a quarter of a second, and the web server seldom comes here.
     from scipy.special import stdtrit

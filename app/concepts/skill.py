@@ -51,6 +51,7 @@ N_PASSES: Final = 4
 """Passes between players and maps; twice as many change next to nothing."""
 
 _DECIMALS: Final = 6
+_LEAST: Final = 10.0**-_DECIMALS
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,8 @@ def score_by_skill(
         model.learn()
     return {
         map_id: in_order(
-            replace(one, score=round(model.totals[map_id][one.concept], _DECIMALS))
+            # Never 0: what was given is a part of what its map shows, however little.
+            replace(one, score=max(round(model.totals[map_id][one.concept], _DECIMALS), _LEAST))
             for one in scores
         )
         for map_id, scores in counted.items()
@@ -196,7 +198,7 @@ class _Model:
                 best = max(
                     *left.values(), next((said for name, said in ranked if name not in own), 0.0)
                 )
-                if best < 10**-_DECIMALS:
+                if best < _LEAST:
                     continue  # nobody else said anything here
                 sure = best / (best + HALF_SURE)
                 agreement = {concept: said / best for concept, said in left.items()}

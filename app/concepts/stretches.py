@@ -47,6 +47,8 @@ def find_stretches(shares: Sequence[Mapping[Concept, float]]) -> tuple[Stretch[C
 
 
 def _leader(shares: Mapping[Concept, float]) -> Concept | None:
-    top = max(shares.values(), default=0.0)
-    leaders = [concept for concept, share in shares.items() if share == top]
+    # Sums of the same parts in another order differ in their last digits, and are a tie.
+    rounded = {concept: round(share, 6) for concept, share in shares.items()}
+    top = max(rounded.values(), default=0.0)
+    leaders = [concept for concept, share in rounded.items() if share == top]
     return leaders[0] if top >= MIN_LEAD and len(leaders) == 1 else None

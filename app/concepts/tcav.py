@@ -224,8 +224,13 @@ def _fit(examples: NDArray[np.float64], is_concept: NDArray[np.bool_]) -> Logist
 
 
 def _p_value(differences: NDArray[np.float64]) -> float:
-    """Of the two-sided t-test that the differences have mean 0."""
-    # Scores of 1 all through are common; where nothing varies, there is no t.
+    """Of the two-sided t-test that the differences [R] have mean 0; where they are all the same, of
+    the sign test.
+
+    Scores of 1 all through are common, and where nothing varies there is no t. To call that certain
+    would be a claim that no correction for many tests takes back: that R runs have one sign happens
+    by chance, 2 ** (1 - R) of the times.
+    """
     if np.ptp(differences) == 0:
-        return 1.0 if differences[0] == 0 else 0.0
+        return 1.0 if differences[0] == 0 else 2.0 ** (1 - len(differences))
     return float(ttest_1samp(differences, 0.0).pvalue)

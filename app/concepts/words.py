@@ -30,9 +30,9 @@ perhaps probably guess test testing tested skip next pass lol lmao rofl wtf omg 
 hey bye ciao hola thanks thank please sorry blah bla meh hmm hm mmm um uh uhm eh huh boh mah bho
 niente nulla nessuno nessuna forse qualcosa cosa cose sì si certo nada ninguno ninguna algo cosa
 quizás quizas vale prova prueba salta
-image picture photo label word text answer class foto imagen immagine
+image picture photo label word answer class foto imagen immagine
 left right top bottom upper lower central here there up
-down above below background foreground behind area part region section piece
+down above below foreground behind area part region section piece
 place sinistra destra alto basso sopra sotto izquierda derecha arriba abajo lado
 different various many some other others same all every everything
 know see sure idea clue sé

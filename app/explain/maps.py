@@ -13,6 +13,7 @@ from threadpoolctl import ThreadpoolController
 FloatArray = NDArray[np.floating]
 
 _limiting: Final = RLock()
+_ROUNDING: Final = 1e-5
 
 
 def merge_maps(
@@ -44,11 +45,16 @@ def blend_maps(maps: FloatArray, shares: FloatArray) -> NDArray[np.float32]:
 
 
 def scale_maps(maps: FloatArray) -> NDArray[np.float64]:
-    """Maps [n, H, W], each min-max scaled to 0..1 and flattened: [n, H*W]; constant ones are 0."""
+    """Maps [n, H, W], each min-max scaled to 0..1 and flattened: [n, H*W]; constant ones are 0.
+
+    So are those that differ by less than float32 adds up exactly, a hundred-thousandth of their
+    largest value: the mean of constant maps must not become a map of its rounding.
+    """
     rows = np.asarray(maps, dtype=np.float64).reshape(len(maps), -1)
-    lowest = rows.min(axis=1, keepdims=True)
-    span = rows.max(axis=1, keepdims=True) - lowest
-    scaled: NDArray[np.float64] = (rows - lowest) / np.where(span > 0, span, 1.0)
+    lowest, highest = rows.min(axis=1, keepdims=True), rows.max(axis=1, keepdims=True)
+    span = highest - lowest
+    varies = span > _ROUNDING * np.maximum(np.abs(lowest), np.abs(highest))
+    scaled: NDArray[np.float64] = np.where(varies, rows - lowest, 0) / np.where(varies, span, 1)
     return scaled
 
 

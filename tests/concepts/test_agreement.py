@@ -106,6 +106,12 @@ def test_classes_together_weigh_by_what_chance_would_disagree() -> None:
     assert pool([]) == Agreement(None, None, None, 0, 0)
 
 
+def test_the_chance_of_classes_together_is_of_those_that_have_one() -> None:
+    known = Agreement(0.5, 0.4, 0.6, 10, 100, 0.6)
+    unknown = Agreement(None, None, None, 3, 150)
+    assert pool([known, unknown]).chance == pytest.approx(0.6)
+
+
 @pytest.mark.parametrize(
     ("alpha", "low", "word"),
     [(0.8, 0.7, "close"), (0.7, 0.5, "fair"), (0.3, 0.1, "loose"), (0.3, -0.1, "chance")],

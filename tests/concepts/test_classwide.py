@@ -62,7 +62,10 @@ def test_a_concept_given_twice_as_often_everywhere_keeps_its_share(
 def test_a_concept_in_all_pictures_deeper_and_deeper_is_rising_and_its_opposite_fading() -> None:
     maps = [
         PlayedMap(
-            picture, layer, 50.0, {"eye": layer + 0.1 * picture, "edge": 5 - layer + 0.1 * picture}
+            picture,
+            layer,
+            50.0,
+            {"eye": layer * (1 + 0.1 * picture), "edge": (5 - layer) * (1 + 0.1 * picture)},
         )
         for picture in range(5)
         for layer in (1, 2, 3, 4)
@@ -76,6 +79,14 @@ def test_one_picture_has_a_slope_but_no_trend() -> None:
     (course,) = summarise_class(maps).courses
     assert course.slope is not None
     assert (course.slope.value, course.slope.low, course.trend) == (1.0, None, "unclear")
+
+
+def test_a_few_slopes_that_are_all_the_same_are_no_certainty() -> None:
+    """Of six, all of one sign come by chance in 2 / 64 of the times; of five in 2 / 32."""
+    few = mean_with_interval([0.1 + 0.2, 0.3, 0.3, 0.3, 0.3])
+    assert (few.low, few.high) == (None, None)
+    six = mean_with_interval([1.0] * 6)
+    assert (six.low, six.high) == (1.0, 1.0)
 
 
 def test_one_layer_has_no_slope() -> None:

@@ -106,6 +106,14 @@ def test_without_players_each_round_is_a_new_ones() -> None:
     assert scores(replace(said("map", "Ada", "sail"), player_id=None)) == {"sail": 0.0625}
 
 
+def test_what_was_given_never_scores_nothing() -> None:
+    """A share of a map's evidence is a score by the sum of all: one word of a hopeless player is
+    all of that."""
+    never_right = {"b": PlayerRecord(n_guesses=400, n_right=0)}
+    rows = [said("map", "b", "sail", reveal_index=5, right=False)]
+    assert scores(*rows, players=never_right)["sail"] > 0
+
+
 def test_no_labels_have_no_scores() -> None:
     assert score_by_skill([], players={}) == {}
 

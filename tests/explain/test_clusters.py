@@ -133,6 +133,15 @@ def test_merging_constant_maps_gives_zeros():
     assert not merge_maps([np.full((2, 2), 3.0)], [5.0]).any()
 
 
+def test_a_mean_of_constant_maps_is_no_map_of_its_rounding() -> None:
+    """As pooling that is spread over all places makes them, in the precision of a network."""
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        heights = rng.uniform(0, 10, 12).astype(np.float32)
+        maps = np.broadcast_to(heights[:, None, None], (12, 7, 7)) * np.float32(1)
+        assert not merge_maps(maps, rng.uniform(0, 1, 12)).any()
+
+
 @pytest.mark.parametrize("weights", [[], [0.0], [1.0, 2.0]])
 def test_merging_without_fitting_weights_is_refused(weights):
     with pytest.raises(ValueError, match="n weights of a positive sum"):
