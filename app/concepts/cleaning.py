@@ -17,7 +17,14 @@ _INVISIBLE = {"Cc", "Cf", "Cs"}
 _JOINERS = "\u200c\u200d"
 # An emoji's presentation marks count as combining marks, yet no word ends in one.
 _EMOJI_MARKS = "\ufe0e\ufe0f\u20e3"
-_APOSTROPHES = str.maketrans("\u2018\u2019\u02bc\u00b4`", "'''''")
+_PLAIN = str.maketrans(
+    "\u2018\u2019\u02bc\u00b4`\u2010\u2011\u2012\u2013\u2014\u2212", "'''''------"
+)
+
+# To `\w`, no combining mark is of a word, but the vowels of many scripts are such marks.
+_MARKS = "".join(c for c in map(chr, range(0x10000)) if unicodedata.category(c)[0] == "M")
+LETTER = rf"(?:[^\W_][{_MARKS}]*)"
+"""A pattern for a letter or digit of any script, with its marks."""
 
 _PLURAL_ENDINGS = (
     ("", "s"),
@@ -38,7 +45,8 @@ _IRREGULAR_PLURALS = (
     ("tooth", "teeth"),
 )
 
-_LINK = r"(?:(?:of|on|in|from|at)\s+)?(?:(?:an?|the|this|that)\s+)?"
+# "Of the church", "dell'albero".
+_LINK = r"(?:(?:of|on|in|from|at)\s+)?(?:(?:an?|the|this|that)\s+|(?:l|un|d|(?:de|ne|a|da|su)ll)')?"
 _WORD_START, _WORD_END = r"(?<![^\W_])", r"(?![^\W_])"
 _GAP = r"[\s_-]*"
 
@@ -47,8 +55,8 @@ _GAP = r"[\s_-]*"
 def tidy_label(raw: str) -> str | None:
     """Bring a typed label into one form, as far as that is possible without its class.
 
-    1. Unicode is normalised (NFKC), letters are lowered, curly apostrophes become straight:
-       "ＷＨＥＥＬ" -> "wheel", "Driver’s Wheel" -> "driver's wheel".
+    1. Unicode is normalised (NFKC), letters are lowered, curly apostrophes become straight, dashes
+       hyphens: "ＷＨＥＥＬ" -> "wheel", "Driver’s Wheel" -> "driver's wheel".
     2. Runs of white space and underscores become one space, invisible characters go:
        "steering_wheel" and "steering \\t wheel" -> "steering wheel".
     3. Punctuation and symbols around it go, those inside stay:
@@ -57,8 +65,8 @@ def tidy_label(raw: str) -> str | None:
     Returns None when nothing is left: "", "...", "___", "🤷". The length is not touched; whoever
     takes labels in refuses one whose tidied form is longer than MAX_LABEL_CHARACTERS.
     """
-    # Apostrophes first: NFKC takes the acute accent that serves as one apart.
-    text = unicodedata.normalize("NFKC", raw.translate(_APOSTROPHES)).lower()
+    # These first: NFKC takes the acute accent that serves as one apart.
+    text = unicodedata.normalize("NFKC", raw.translate(_PLAIN)).lower()
     text = "".join(c for c in text if c.isspace() or not _is_invisible(c))
     text = unicodedata.normalize("NFKC", text)
     return _trim(" ".join(text.replace("_", " ").split())) or None
@@ -75,7 +83,8 @@ def clean_label(raw: str, *, class_name: str) -> str | None:
        "electric-guitar neck" and "electricguitar neck" -> "neck" for "electric_guitar".
     6. Its possessive goes with it: "church's roof", "churches' roof" -> "roof".
     7. So do the article and the preposition that tied it to the rest:
-       "roof of the church" -> "roof", "a church" -> nothing.
+       "roof of the church" -> "roof", "a church" -> nothing, and for "albero"
+       "foglie dell'albero" -> "foglie".
 
     Returns None when nothing is left. Only the whole name goes: for "sports car", "car tires"
     stays as it is.

@@ -19,7 +19,7 @@ from app.concepts.cleaning import clean_label, tidy_label
 from app.concepts.junk import is_junk
 from app.concepts.languages import ENGLISH, frequency, language_of, without_articles
 from app.concepts.phrases import WORD, bare_phrase, content_words
-from app.concepts.spelling import RARE_WORD, correct_words, joined_words, singular
+from app.concepts.spelling import RARE_WORD, REAL_WORD, correct_words, joined_words, singular
 from app.concepts.words import PLACE_WORDS
 
 N_SURE: Final = 4
@@ -83,8 +83,15 @@ def _names_class(label: str, class_name: str) -> bool:
     if clean_label(bare, class_name=class_name) is None:
         return True
     own, name = _letters(bare), _letters(class_name.lower())
-    # "cheesburger" is the class and nothing else. Short names have too many words near them.
-    return len(name) >= 6 and OSA.distance(own, name) <= (2 if len(name) >= 9 else 1)
+    distance = OSA.distance(own, name)
+    # "cheesburger" is the class and nothing else. Short names have too many words near them, and a
+    # handle is no candle: what is a word by itself says what it says.
+    is_near = len(name) >= 6 and distance <= (2 if len(name) >= 9 else 1)
+    return is_near and (distance == 0 or not all(map(_is_real, WORD.findall(bare))))
+
+
+def _is_real(word: str) -> bool:
+    return frequency(word, ENGLISH) >= REAL_WORD
 
 
 def _places_that_are_parts(tidied: Mapping[Typed, str], counts: Mapping[Typed, int]) -> set[str]:

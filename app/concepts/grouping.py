@@ -4,7 +4,6 @@ Bianchi et al. 2024 (IJCAI), section 3.2: Sentence-BERT embeddings, agglomerativ
 a name for each group. docs/algorithms/concepts.md has the rules with examples and the reasons.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,8 @@ import numpy as np
 import simplemma
 from numpy.typing import NDArray
 
+from app.concepts.phrases import WORD
+from app.concepts.spelling import noun_with_f
 from app.concepts.words import UNNAMING_WORDS
 
 if TYPE_CHECKING:
@@ -36,8 +37,6 @@ MAX_PAIR_DISTANCE = 0.5
 # to this many decimals, and names compared with that tolerance, so that no tie hangs on it.
 _DECIMALS = 5
 _TOLERANCE = 10**-_DECIMALS
-
-_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 
 class ModelError(ValueError):
@@ -308,7 +307,7 @@ def _most_typed(labels: Sequence[str], counts: Mapping[str, int]) -> list[str]:
 
 
 def _naming_words(label: str) -> list[str]:
-    return [word for word in _WORD.findall(label) if word not in UNNAMING_WORDS]
+    return [word for word in WORD.findall(label) if word not in UNNAMING_WORDS]
 
 
 def _lemma(name: str) -> str:
@@ -318,6 +317,6 @@ def _lemma(name: str) -> str:
 def _noun_lemma(word: str) -> str:
     # simplemma knows no parts of speech and takes "leaves" or "halves" for verbs; a label that
     # names what is to be seen is hardly ever one.
-    if word.endswith("ves") and simplemma.is_known(noun := word.removesuffix("ves") + "f", "en"):
+    if noun := noun_with_f(word):
         return noun
     return simplemma.lemmatize(word, lang="en").lower()

@@ -12,6 +12,7 @@ from typing import Final
 from rapidfuzz.distance import OSA
 from rapidfuzz.process import extractOne
 
+from app.concepts.cleaning import LETTER
 from app.concepts.languages import (
     KNOWN,
     best_frequency,
@@ -50,7 +51,8 @@ _RUDE_ALONE: Final = frozenset({"ass", "cock", "cocks", "tits", "dio", "porco", 
 
 _ADDRESS = re.compile(r"https?:|www\.|\.(?:com|org|net|it|es)\b|@\w+\.")
 _LOOKS_LIKE = str.maketrans("013457@$!|", "oieastasii")
-_WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
+_LETTER = rf"(?:(?!\d){LETTER})"
+_WORD = re.compile(rf"{_LETTER}+(?:'{_LETTER}+)*")
 
 
 def is_junk(label: str, *, vocabulary: Collection[str] = (), parts: Collection[str] = ()) -> bool:

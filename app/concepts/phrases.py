@@ -4,9 +4,9 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from app.concepts.cleaning import singular_and_plural
+from app.concepts.cleaning import LETTER, singular_and_plural
 
-WORD: Final = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+WORD: Final = re.compile(rf"{LETTER}+(?:'{LETTER}+)*")
 
 _FILLER = re.compile(
     r"(?:(?:i (?:think|guess|see|believe|suppose|would say)(?: that)?"

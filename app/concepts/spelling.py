@@ -30,6 +30,13 @@ MIN_LEAD_REAL: Final = 4.0
 _BLOCK: Final = 256
 
 
+_WITH_F: Final = (
+    *("knife", "life", "wife"),
+    *("leaf", "loaf", "half", "calf", "shelf", "elf", "self", "wolf", "thief", "sheaf", "scarf"),
+    *("hoof", "dwarf", "wharf"),
+)
+
+
 def correct_words(counts: Mapping[str, float]) -> dict[str, str]:
     """Misspelt words with what was meant, told from how often each word was typed.
 
@@ -78,16 +85,26 @@ def singular(word: str) -> str:
     A lemma only counts if it is a singular by rule too, or "stained" would become "stain". "Skies"
     is of the sky rather than of a ski: of two singulars that it may have, the more common one.
     """
-    if word.endswith(("sses", "shes", "ches", "xes")):
-        return word.removesuffix("es")
-    for ending in ("f", "fe"):
-        noun = word.removesuffix("ves") + ending
-        if word.endswith("ves") and frequency(noun, ENGLISH) >= RARE_WORD:
-            return noun
+    if word.endswith(("ses", "zes", "xes", "ches", "shes")):
+        # Boxes are of a box, moustaches of a moustache.
+        return max(word[:-2], word[:-1], key=lambda one: frequency(one, ENGLISH))
+    if noun := noun_with_f(word):
+        return noun
     lemma = simplemma.lemmatize(word, lang=ENGLISH).lower()
     if word.endswith("ies"):
         lemma = max(lemma, word.removesuffix("ies") + "y", key=lambda one: frequency(one, ENGLISH))
     return lemma if len(lemma) < len(word) + 2 and lemma in singular_and_plural(word) else word
+
+
+def noun_with_f(plural: str) -> str | None:
+    """The noun whose f became ves: "bookshelves": "bookshelf". They are few: nerves are of no nerf,
+    and olives of no olife."""
+    for noun in _WITH_F:
+        ending = noun.rstrip("fe") + "ves"
+        found = plural.removesuffix(ending) + noun
+        if plural.endswith(ending) and frequency(found, ENGLISH) >= RARE_WORD:
+            return found
+    return None
 
 
 def _is_misspelling(word: str, other: str, n_edits: int, counts: Mapping[str, float]) -> bool:

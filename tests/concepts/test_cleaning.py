@@ -18,6 +18,7 @@ from app.concepts import MAX_LABEL_CHARACTERS, clean_label, contains_word, tidy_
         ("WHEEL!!", "wheel"),
         ("«wheel»", "wheel"),
         ("rear-view mirror.", "rear-view mirror"),
+        ("rear\u2011view\u2013mirror", "rear-view-mirror"),
         ("wheel 🚗", "wheel"),
         ("❤️ wheel 🤷🏽‍♀️", "wheel"),
         ("whe\u200bel\x00", "wheel"),
@@ -142,3 +143,16 @@ def test_a_word_is_found_among_others_as_singular_or_plural(label: str, word: st
 )
 def test_a_part_of_a_word_is_not_the_word(label: str, word: str) -> None:
     assert not contains_word(label, word)
+
+
+@pytest.mark.parametrize(
+    ("raw", "cleaned"),
+    [
+        ("l'albero", None),
+        ("foglie dell’albero", "foglie"),
+        ("nell'albero cavo", "cavo"),
+        ("tronco", "tronco"),
+    ],
+)
+def test_the_article_that_italian_elides_goes_with_the_class(raw: str, cleaned: str | None) -> None:
+    assert clean_label(raw, class_name="albero") == cleaned

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from app.concepts.forms import Form, label_forms
 from app.concepts.junk import is_junk
-from app.concepts.phrases import bare_phrase
+from app.concepts.phrases import WORD, bare_phrase
 from app.concepts.spelling import correct_words, joined_words, singular
 
 # The first label of a process waits for the word lists.
@@ -55,6 +55,16 @@ def test_two_words_and_one_become_what_more_players_wrote() -> None:
         ("feet", "foot"),
         ("skies", "sky"),
         ("ties", "tie"),
+        ("caves", "cave"),
+        ("nerves", "nerve"),
+        ("olives", "olive"),
+        ("bookshelves", "bookshelf"),
+        ("knives", "knife"),
+        ("moustaches", "moustache"),
+        ("headaches", "headache"),
+        ("lenses", "lens"),
+        ("houses", "house"),
+        ("lens", "lens"),
         ("stained", "stained"),
     ],
 )
@@ -67,6 +77,27 @@ def test_plurals_become_singular_and_other_words_stay(plural: str, single: str) 
 )
 def test_what_says_nothing_is_junk(label: str) -> None:
     assert is_junk(label)
+
+
+@pytest.mark.parametrize("label", ["पहिया", "दिन", "ล้อ", "عَجَلَة"])
+def test_a_word_of_a_script_whose_vowels_are_marks_is_one_word_and_no_junk(label: str) -> None:
+    assert WORD.findall(label) == [label]
+    assert not is_junk(label)
+
+
+@pytest.mark.parametrize(
+    ("class_name", "word"), [("candle", "handle"), ("castle", "cattle"), ("rocket", "pocket")]
+)
+def test_a_real_word_near_the_classs_name_is_not_taken_for_it(class_name: str, word: str) -> None:
+    form = label_forms({(word, class_name): 1})[word, class_name]
+    assert form is not None
+    assert form.text == word
+
+
+def test_the_classs_name_misspelt_is_junk() -> None:
+    assert label_forms({("cheesburger", "cheeseburger"): 1}) == {
+        ("cheesburger", "cheeseburger"): None
+    }
 
 
 @pytest.mark.parametrize("label", ["rhythm", "papa", "tree", "coq", "belfry", "part you hold"])
