@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.background import BackgroundTask
 from starlette.responses import Response
 
+from app.infra.errors import ConflictError
 from app.models import Study
 from app.services import live, studies
 from app.web.deps import AccountDep, KnownPlayerDep, PlayerDep, SessionDep, SignsDep
@@ -35,7 +36,11 @@ def seek(
     study = studies.enter(session, slug, player=player, account=account)
     if live.has_round(session, player=player, study=study):
         return redirect(request, f"/play/{slug}")
-    partner_id = live.seek(session, player=player, study=study)
+    try:
+        partner_id = live.seek(session, player=player, study=study)
+    except ConflictError:
+        # A round is under way, and says so; or the game is closed, which its page tells.
+        return redirect(request, f"/play/{slug}?partner=true")
     response = redirect(request, f"/play/{slug}/live" if partner_id is None else f"/play/{slug}")
     if partner_id is not None:
         # After the commit, or the partner's page would look too early.

@@ -63,7 +63,8 @@ class RoundContext:
 
     part: the template of the part, for the page that includes it. n_lit: steps of the reveal
     ladder that are lit, 1 to 6. taboo: words that earn nothing here. daily: of today's challenge.
-    daily_next: it comes before today's challenge, which was asked for. knows_game: the player has
+    daily_next: it comes before today's challenge, which was asked for; partner_next: before a round
+    with a partner. knows_game: the player has
     been through the introduction, or has skipped it. lesson: which round of the introduction it is,
     from 1; None for any other. company: who plays with the player, None for nobody. nothing: the
     player has said that there is nothing to name. n_news: points that came while the player was
@@ -79,6 +80,7 @@ class RoundContext:
     taboo: list[str]
     daily: bool
     daily_next: bool
+    partner_next: bool
     knows_game: bool
     lesson: int | None
     company: Company | None
@@ -168,9 +170,11 @@ def play(
     class_id: RowNumber | None = None,
     label: Annotated[list[str], Query()] = [],  # noqa: B006
     nothing: bool = False,
+    partner: bool = False,
 ) -> Response:
     """The player's open round, or the next. `class_id`, `label` and `nothing` bring back what was
-    chosen and typed before a reveal without scripts."""
+    chosen and typed before a reveal without scripts. partner: the round is in the way of one with a
+    partner, which was asked for."""
     study = studies.enter(session, slug, player=player, account=account)
     round_ = rounds.deal(session, player=player, study=study)
     if round_ is None:
@@ -182,7 +186,14 @@ def play(
         )
         return render_part(request, "play/page.html", done.part, done)
     context = _round_context(
-        session, player, study, round_, chosen_id=class_id, labels=label, nothing=nothing
+        session,
+        player,
+        study,
+        round_,
+        chosen_id=class_id,
+        labels=label,
+        nothing=nothing,
+        wants_partner=partner,
     )
     return render_part(request, "play/page.html", context.part, context)
 
@@ -230,6 +241,7 @@ def _round_context(
     nothing: bool = False,
     message: str | None = None,
     wants_daily: bool = False,
+    wants_partner: bool = False,
 ) -> RoundContext:
     keys = CHOICE_KEYS.ljust(len(study.classes))
     return RoundContext(
@@ -241,6 +253,7 @@ def _round_context(
         taboo=round_.taboo,
         daily=round_.daily_on is not None,
         daily_next=wants_daily and round_.daily_on is None,
+        partner_next=wants_partner and not round_.with_partner,
         knows_game=player.is_introduced,
         lesson=round_.lesson,
         company=live.company(session, round_),

@@ -47,6 +47,15 @@ def n_rows(session: Session, model: type[Label | PointsEntry | Player | Round]) 
     return session.scalar(select(func.count()).select_from(model)) or 0
 
 
+def test_looking_for_a_partner_leads_to_the_round_that_comes_first(
+    client: TestClient, study: Study, round_: Round
+) -> None:
+    page = client.post(f"/play/{study.slug}/live", follow_redirects=True)
+    assert page.status_code == 200
+    assert f"/rounds/{round_.id}/guess" in page.text
+    assert "finish it, then look for a partner" in page.text
+
+
 class TestArriving:
     def test_the_start_page_offers_the_open_games(self, client: TestClient, study: Study) -> None:
         page = client.get("/")
