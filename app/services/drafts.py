@@ -312,6 +312,13 @@ class Contents:
 
 
 def contents(session: Session, draft: StudyDraft) -> Contents:
+    # First: what is taken in between two statements is then seen by the later ones, or still waits.
+    # The other way round, nothing would wait and nothing be there, and a page ask no more.
+    n_waiting = session.scalar(
+        select(
+            func.coalesce(func.sum(func.coalesce(Upload.n_entries, 1) - Upload.n_looked_at), 0)
+        ).where(Upload.draft_id == draft.id)
+    )
     number = func.row_number().over(
         partition_by=DraftFile.class_name, order_by=(DraftFile.created_at, DraftFile.id)
     )
@@ -333,11 +340,6 @@ def contents(session: Session, draft: StudyDraft) -> Contents:
         select(DraftFile.path, DraftFile.refusal)
         .where(DraftFile.draft_id == draft.id, DraftFile.refusal.is_not(None))
         .order_by(DraftFile.created_at, DraftFile.path)
-    )
-    n_waiting = session.scalar(
-        select(
-            func.coalesce(func.sum(func.coalesce(Upload.n_entries, 1) - Upload.n_looked_at), 0)
-        ).where(Upload.draft_id == draft.id)
     )
     return Contents(
         classes=list(classes.values()),

@@ -12,7 +12,7 @@ from typing import TypeVar
 from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select, text, update
+from sqlalchemy import event, func, select, text, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from app import rules
@@ -23,6 +23,7 @@ from app.infra.storage import Storage
 from app.models import (
     Account,
     ClusterMap,
+    DraftFile,
     Image,
     KnownAnswer,
     Label,
@@ -31,11 +32,14 @@ from app.models import (
     Round,
     Study,
     StudyClass,
+    StudyDraft,
+    Upload,
 )
 from app.services import (
     accounts,
     checks,
     dealing,
+    drafts,
     labels,
     live,
     moderation,
@@ -564,3 +568,35 @@ def test_two_who_look_at_once_meet_and_two_who_answer_at_once_are_both_paid_once
         paid = select(PointsEntry.player_id).where(PointsEntry.reason == "met")
         assert sorted(session.scalars(paid)) == list(ids)
         assert checks.find_drift(session) == []
+
+
+def test_of_a_file_taken_in_while_a_draft_is_read_it_is_known_that_it_waits_or_is_there(
+    sessions: sessionmaker[Session],
+) -> None:
+    """A page that is told of neither asks no more, and stays as it is."""
+    with sessions.begin() as session:
+        draft = drafts.create(session, name="Boats")
+        upload = Upload(draft_id=draft.id, path="boat/1.png", storage_key="u", n_bytes=1)
+        session.add(upload)
+        session.flush()
+        draft_id, upload_id = draft.id, upload.id
+
+    def take_in(*_: object) -> None:
+        with sessions.begin() as session:
+            session.delete(session.get_one(Upload, upload_id))
+            session.add(
+                DraftFile(
+                    draft_id=draft_id,
+                    path="boat/1.png",
+                    class_name="boat",
+                    file_name="1.png",
+                    sha256="0" * 64,
+                    storage_key="p",
+                )
+            )
+
+    with sessions() as session:
+        draft = session.get_one(StudyDraft, draft_id)
+        event.listen(session.connection(), "after_execute", take_in, once=True)
+        found = drafts.contents(session, draft)
+    assert found.n_waiting + found.n_pictures >= 1
