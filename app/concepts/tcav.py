@@ -22,6 +22,9 @@ N_FOLDS: Final = 3
 MIN_RUNS: Final = 3
 """With fewer runs a t-test says nothing."""
 
+_SAME: Final = 1e-9
+"""Differences of scores that are nearer than that are equal but for their rounding."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ConceptVector:
@@ -231,6 +234,6 @@ def _p_value(differences: NDArray[np.float64]) -> float:
     would be a claim that no correction for many tests takes back: that R runs have one sign happens
     by chance, 2 ** (1 - R) of the times.
     """
-    if np.ptp(differences) == 0:
-        return 1.0 if differences[0] == 0 else 2.0 ** (1 - len(differences))
+    if np.ptp(differences) <= _SAME:
+        return 1.0 if abs(differences[0]) <= _SAME else 2.0 ** (1 - len(differences))
     return float(ttest_1samp(differences, 0.0).pvalue)

@@ -16,6 +16,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from app.concepts.tcav import (
+    _p_value,
     check_concepts,
     concept_vector,
     correct_p_values,
@@ -226,6 +227,9 @@ class TestSignificance:
         assert found["nothing"].p_value == 1
         # Three runs of one sign: 1/8 for each of two sides.
         assert (found["always"].score, found["always"].p_value) == (1, 0.25)
+
+    def test_differences_that_are_equal_but_for_their_rounding_do_not_vary(self) -> None:
+        assert _p_value(np.array([0.3 - 0.2, 0.2 - 0.1, 0.1])) == 0.25
 
     @pytest.mark.parametrize(
         ("n_examples", "n_sets", "message"),
