@@ -36,7 +36,7 @@ class PlayedMap(Generic[Concept]):
 @dataclass(frozen=True, slots=True)
 class Mean:
     """The mean of one number per picture, with the ends of its 95 % confidence interval, which
-    are None for a single picture."""
+    are None where mean_with_interval gives none."""
 
     value: float
     low: float | None
