@@ -18,13 +18,14 @@ _JOINERS = "\u200c\u200d"
 # An emoji's presentation marks count as combining marks, yet no word ends in one.
 _EMOJI_MARKS = "\ufe0e\ufe0f\u20e3"
 _PLAIN = str.maketrans(
-    "\u2018\u2019\u02bc\u00b4`\u2010\u2011\u2012\u2013\u2014\u2212", "'''''------"
+    dict.fromkeys("\u2018\u2019\u02bc\u00b4`", "'")
+    | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-")
 )
 
 # To `\w`, no combining mark is of a word, but the vowels of many scripts are such marks.
 _MARKS = "".join(c for c in map(chr, range(0x10000)) if unicodedata.category(c)[0] == "M")
-LETTER = rf"(?:[^\W_][{_MARKS}]*)"
-"""A pattern for a letter or digit of any script, with its marks."""
+LETTER = rf"(?:[^\W_][{_MARKS}]*(?:[{_JOINERS}](?=[^\W_]))?)"
+"""A pattern for a letter or digit of any script, with its marks and the joiner to the next."""
 
 _PLURAL_ENDINGS = (
     ("", "s"),
@@ -45,10 +46,13 @@ _IRREGULAR_PLURALS = (
     ("tooth", "teeth"),
 )
 
-# "Of the church", "dell'albero".
-_LINK = r"(?:(?:of|on|in|from|at)\s+)?(?:(?:an?|the|this|that)\s+|(?:l|un|d|(?:de|ne|a|da|su)ll)')?"
+# "Of the church", "d'albero".
+_LINK = r"(?:(?:of|on|in|from|at)\s+)?(?:(?:an?|the|this|that)\s+|d')?"
 _WORD_START, _WORD_END = r"(?<![^\W_])", r"(?![^\W_])"
 _GAP = r"[\s_-]*"
+
+# Only before a vowel or an h: all's well, and Dell's is an English possessive.
+_ELIDED = re.compile(rf"{_WORD_START}(?:l|un|(?:de|ne|a|da|su)ll)'(?=[aeiouhà-æè-ïò-öø-üœ])")
 
 
 @lru_cache(maxsize=8192)  # the same words are typed and asked about again and again
@@ -65,8 +69,9 @@ def tidy_label(raw: str) -> str | None:
     Returns None when nothing is left: "", "...", "___", "🤷". The length is not touched; whoever
     takes labels in refuses one whose tidied form is longer than MAX_LABEL_CHARACTERS.
     """
-    # These first: NFKC takes the acute accent that serves as one apart.
-    text = unicodedata.normalize("NFKC", raw.translate(_PLAIN)).lower()
+    # Before NFKC, which takes the acute accent that serves as one apart, and again after it, which
+    # makes dashes and apostrophes of other characters.
+    text = unicodedata.normalize("NFKC", raw.translate(_PLAIN)).translate(_PLAIN).lower()
     text = "".join(c for c in text if c.isspace() or not _is_invisible(c))
     text = unicodedata.normalize("NFKC", text)
     return _trim(" ".join(text.replace("_", " ").split())) or None
@@ -75,7 +80,7 @@ def tidy_label(raw: str) -> str | None:
 def clean_label(raw: str, *, class_name: str) -> str | None:
     """Tidy a typed label and take the name of the guessed class out of it.
 
-    First the rules of `tidy_label`, then, with `class_name` tidied in the same way:
+    First the rules of `tidy_label` and `without_elided`, then, with `class_name` treated alike:
 
     4. The class's name goes wherever it stands as whole words, as singular or plural:
        "church roof" and "churches roof" -> "roof" for "church"; "carport" stays for "car".
@@ -84,17 +89,27 @@ def clean_label(raw: str, *, class_name: str) -> str | None:
     6. Its possessive goes with it: "church's roof", "churches' roof" -> "roof".
     7. So do the article and the preposition that tied it to the rest:
        "roof of the church" -> "roof", "a church" -> nothing, and for "albero"
-       "foglie dell'albero" -> "foglie".
+       "foglie d'albero" -> "foglie".
 
     Returns None when nothing is left. Only the whole name goes: for "sports car", "car tires"
     stays as it is.
     """
-    label = tidy_label(raw)
-    name = tidy_label(class_name)
-    if label is None or name is None:
-        return label
-    pattern = rf"{_GAP}{_WORD_START}{_LINK}{_any_form(name)}(?:'s|')?{_WORD_END}{_GAP}"
-    return _trim(" ".join(re.sub(pattern, " ", label).split())) or None
+    label = without_elided(tidy_label(raw) or "")
+    name = without_elided(tidy_label(class_name) or "")
+    if not label or not name:
+        return label or None
+    pattern = rf"{_GAP}({_WORD_START}{_LINK}{_any_form(name)}(?:'s|')?{_WORD_END}){_GAP}"
+    rest = re.sub(pattern, lambda found: found[0] if _cuts_a_word(found) else " ", label)
+    return _trim(" ".join(rest.split())) or None
+
+
+def without_elided(label: str) -> str:
+    """A tidied label without the articles that Italian and French tie to the next word.
+
+    "un'ala", "dell'ala", "l'ala" -> "ala", but "bird's wing" and "o'clock" stay. So does d', which
+    is as often a part of a name ("hors d'oeuvre").
+    """
+    return _ELIDED.sub("", label)
 
 
 def contains_word(label: str, word: str) -> bool:
@@ -103,7 +118,8 @@ def contains_word(label: str, word: str) -> bool:
     "white sails" and "the sail's edge" contain "sail", "sailboat" does not. `word` is tidied too,
     and may be several words: "steering wheel" is found with a blank or a hyphen in it.
     """
-    return re.search(f"{_WORD_START}{_any_form(word)}{_WORD_END}", label) is not None
+    found = re.finditer(f"({_WORD_START}{_any_form(word)}{_WORD_END})", label)
+    return not all(map(_cuts_a_word, found))
 
 
 def _any_form(name: str) -> str:
@@ -112,6 +128,20 @@ def _any_form(name: str) -> str:
     forms = sorted(singular_and_plural(last_word), key=len, reverse=True)
     last = "|".join(re.escape(form) for form in forms)
     return _GAP.join([*(re.escape(word) for word in first_words), f"(?:{last})"])
+
+
+def _cuts_a_word(found: re.Match[str]) -> bool:
+    """Whether a mark beside group 1 says that it is only a piece of a word.
+
+    Asked here, because a pattern that lists all marks takes a millisecond to compile, and there is
+    one for each word.
+    """
+    start, end = found.span(1)
+    beside = found.string[max(start - 1, 0) : start] + found.string[end : end + 1]
+    return any(
+        c in _JOINERS or (unicodedata.category(c)[0] == "M" and c not in _EMOJI_MARKS)
+        for c in beside
+    )
 
 
 def _is_invisible(character: str) -> bool:

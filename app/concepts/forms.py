@@ -15,11 +15,11 @@ from typing import Final
 import simplemma
 from rapidfuzz.distance import OSA
 
-from app.concepts.cleaning import clean_label, tidy_label
+from app.concepts.cleaning import LETTER, clean_label, tidy_label, without_elided
 from app.concepts.junk import is_junk
 from app.concepts.languages import ENGLISH, frequency, language_of, without_articles
 from app.concepts.phrases import WORD, bare_phrase, content_words
-from app.concepts.spelling import RARE_WORD, REAL_WORD, correct_words, joined_words, singular
+from app.concepts.spelling import RARE_WORD, correct_words, joined_words, singular
 from app.concepts.words import PLACE_WORDS
 
 N_SURE: Final = 4
@@ -55,7 +55,7 @@ def label_forms(counts: Mapping[Typed, int]) -> dict[Typed, Form | None]:
     for typed in counts:
         label = tidy_label(typed[0])
         if label is not None and not _names_class(label, typed[1]):
-            tidied[typed] = label
+            tidied[typed] = without_elided(label)
     n_typed: Counter[str] = Counter()
     for typed, label in tidied.items():
         n_typed.update(dict.fromkeys(WORD.findall(label), counts[typed]))
@@ -91,7 +91,7 @@ def _names_class(label: str, class_name: str) -> bool:
 
 
 def _is_real(word: str) -> bool:
-    return frequency(word, ENGLISH) >= REAL_WORD
+    return frequency(word, ENGLISH) >= RARE_WORD
 
 
 def _places_that_are_parts(tidied: Mapping[Typed, str], counts: Mapping[Typed, int]) -> set[str]:
@@ -105,7 +105,7 @@ def _places_that_are_parts(tidied: Mapping[Typed, str], counts: Mapping[Typed, i
 
 
 def _letters(text: str) -> str:
-    return "".join(c for c in text if c.isalnum())
+    return "".join(re.findall(LETTER, text))
 
 
 def _support(n_typed: Mapping[str, int]) -> dict[str, int]:
@@ -123,7 +123,10 @@ def _words(label: str, class_name: str) -> tuple[list[str], bool]:
     everything = WORD.findall(label)
     language = language_of(everything) if len(everything) <= _MAX_FOREIGN_WORDS else ENGLISH
     if language != ENGLISH:
-        return [_foreign(word, language) for word in without_articles(everything, language)], False
+        # Articles first: of "un albero", without the class's name, only "un" would be left.
+        bare = " ".join(without_articles(everything, language))
+        cleaned = clean_label(bare, class_name=class_name) or bare
+        return [_foreign(word, language) for word in WORD.findall(cleaned)], False
     phrase = bare_phrase(clean_label(label, class_name=class_name) or label)
     class_words = [word for word in re.split(r"[\s_-]+", class_name.lower()) if word]
     named = content_words(phrase, class_words) or WORD.findall(phrase) or [phrase]

@@ -20,7 +20,7 @@ import simplemma
 from numpy.typing import NDArray
 
 from app.concepts.phrases import WORD
-from app.concepts.spelling import noun_with_f
+from app.concepts.spelling import singular
 from app.concepts.words import UNNAMING_WORDS
 
 if TYPE_CHECKING:
@@ -317,6 +317,5 @@ def _lemma(name: str) -> str:
 def _noun_lemma(word: str) -> str:
     # simplemma knows no parts of speech and takes "leaves" or "halves" for verbs; a label that
     # names what is to be seen is hardly ever one.
-    if noun := noun_with_f(word):
-        return noun
-    return simplemma.lemmatize(word, lang="en").lower()
+    noun = singular(word)
+    return noun if noun != word else simplemma.lemmatize(word, lang="en").lower()

@@ -70,7 +70,8 @@ def is_junk(label: str, *, vocabulary: Collection[str] = (), parts: Collection[s
         or _NO_IDEA.fullmatch(label) is not None
         or all(
             (word in EMPTY_WORDS and word not in parts)
-            or len(word) == 1
+            # Not in scripts without capitals, where one sign may be a word: "窓", a window.
+            or (len(word) == 1 and unicodedata.category(word) != "Lo")
             or (word not in vocabulary and is_mash(word))
             for word in words
         )
@@ -79,8 +80,11 @@ def is_junk(label: str, *, vocabulary: Collection[str] = (), parts: Collection[s
 
 def is_mash(word: str) -> bool:
     """Whether a word is keys hit at random, or laughter: "asdf", "jkjkjk", "aaaa", "hahaha"."""
+    letters = re.findall(_LETTER, word)
+    if len(letters) >= 3 and len(set(letters)) == 1:
+        return True
     plain = "".join(c for c in unicodedata.normalize("NFD", word) if c.isalpha())
-    if re.fullmatch(r"(.)\1{2,}|[bw]*(?:a*h+[aeiou]+){2,}h*|(?:j[aei]){3,}", plain):
+    if re.fullmatch(r"[bw]*(?:a*h+[aeiou]+){2,}h*|(?:j[aei]){3,}", plain):
         return True
     # Of other scripts we know no words, so nothing can be told.
     if len(plain) < 4 or not plain.isascii() or best_frequency(plain) > KNOWN + 0.5:

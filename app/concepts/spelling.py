@@ -82,21 +82,23 @@ def joined_words(phrases: Iterable[Sequence[str]], counts: Mapping[str, float]) 
 def singular(word: str) -> str:
     """An English noun's singular; a word that is no plural stays: "leaves": "leaf", "lens": "lens".
 
-    A lemma only counts if it is a singular by rule too, or "stained" would become "stain". "Skies"
-    is of the sky rather than of a ski: of two singulars that it may have, the more common one.
+    A lemma only counts if it is a singular by rule too, or "stained" would become "stain"; but for
+    endings such as -ses and -zes, which hide "crisis" and "quiz". "Skies" is of the sky rather than
+    of a ski: of several singulars that it may have, the most common one.
     """
-    if word.endswith(("ses", "zes", "xes", "ches", "shes")):
-        # Boxes are of a box, moustaches of a moustache.
-        return max(word[:-2], word[:-1], key=lambda one: frequency(one, ENGLISH))
-    if noun := noun_with_f(word):
+    if noun := _noun_with_f(word):
         return noun
     lemma = simplemma.lemmatize(word, lang=ENGLISH).lower()
+    if word.endswith(("ses", "zes", "xes", "ches", "shes")):
+        # Boxes are of a box, moustaches of a moustache, quizzes and crises of what the lemma says.
+        singulars = {word[:-2], word[:-1], lemma} - {word}
+        return max(sorted(singulars), key=lambda one: frequency(one, ENGLISH))
     if word.endswith("ies"):
         lemma = max(lemma, word.removesuffix("ies") + "y", key=lambda one: frequency(one, ENGLISH))
     return lemma if len(lemma) < len(word) + 2 and lemma in singular_and_plural(word) else word
 
 
-def noun_with_f(plural: str) -> str | None:
+def _noun_with_f(plural: str) -> str | None:
     """The noun whose f became ves: "bookshelves": "bookshelf". They are few: nerves are of no nerf,
     and olives of no olife."""
     for noun in _WITH_F:

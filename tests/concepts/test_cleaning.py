@@ -1,7 +1,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.concepts import MAX_LABEL_CHARACTERS, clean_label, contains_word, tidy_label
@@ -19,6 +19,8 @@ from app.concepts import MAX_LABEL_CHARACTERS, clean_label, contains_word, tidy_
         ("«wheel»", "wheel"),
         ("rear-view mirror.", "rear-view mirror"),
         ("rear\u2011view\u2013mirror", "rear-view-mirror"),
+        ("rear\ufe58view mirror", "rear-view mirror"),
+        ("driver\uff40s wheel", "driver's wheel"),
         ("wheel 🚗", "wheel"),
         ("❤️ wheel 🤷🏽‍♀️", "wheel"),
         ("whe\u200bel\x00", "wheel"),
@@ -40,6 +42,8 @@ def test_a_label_without_a_letter_or_digit_is_none(raw: str) -> None:
 
 
 @given(st.text())
+@example("a\ufe31b")  # NFKC makes a dash of it
+@example("a\u0149b")  # and an apostrophe of this
 def test_tidying_twice_changes_nothing_more(raw: str) -> None:
     tidy = tidy_label(raw)
     assert tidy is None or tidy_label(tidy) == tidy
@@ -107,6 +111,7 @@ def test_the_class_alone_is_none(raw: str) -> None:
         ("car", "carport"),
         ("sports car", "car tires"),
         ("lighter", "light"),
+        ("दिन", "दिनों"),
         ("c++", "abc"),
         ("?", "wheel"),
     ],
@@ -139,7 +144,13 @@ def test_a_word_is_found_among_others_as_singular_or_plural(label: str, word: st
 
 @pytest.mark.parametrize(
     ("label", "word"),
-    [("sailboat", "sail"), ("mainsail", "sail"), ("sailing", "sail"), ("wheel", "steering wheel")],
+    [
+        ("sailboat", "sail"),
+        ("mainsail", "sail"),
+        ("sailing", "sail"),
+        ("wheel", "steering wheel"),
+        ("दिनों", "दिन"),
+    ],
 )
 def test_a_part_of_a_word_is_not_the_word(label: str, word: str) -> None:
     assert not contains_word(label, word)
@@ -150,9 +161,26 @@ def test_a_part_of_a_word_is_not_the_word(label: str, word: str) -> None:
     [
         ("l'albero", None),
         ("foglie dell’albero", "foglie"),
+        ("foglie d'albero", "foglie"),
         ("nell'albero cavo", "cavo"),
         ("tronco", "tronco"),
     ],
 )
 def test_the_article_that_italian_elides_goes_with_the_class(raw: str, cleaned: str | None) -> None:
     assert clean_label(raw, class_name="albero") == cleaned
+
+
+@pytest.mark.parametrize("raw", ["ala", "l'ala", "un’ala", "dell'ala", "all'ala", "Sull'ala"])
+def test_an_elided_article_goes(raw: str) -> None:
+    assert clean_label(raw, class_name="aereo") == "ala"
+
+
+@pytest.mark.parametrize(
+    "raw", ["bird's wing", "o'clock", "all's well", "dell's screen", "hors d'oeuvre", "d'or"]
+)
+def test_what_only_looks_like_an_elided_article_stays(raw: str) -> None:
+    assert clean_label(raw, class_name="aereo") == raw
+
+
+def test_a_class_whose_name_begins_with_an_elided_article_goes() -> None:
+    assert clean_label("ruota dell'ape", class_name="l'Ape") == "ruota"

@@ -63,6 +63,9 @@ def test_two_words_and_one_become_what_more_players_wrote() -> None:
         ("moustaches", "moustache"),
         ("headaches", "headache"),
         ("lenses", "lens"),
+        ("axes", "axe"),
+        ("quizzes", "quiz"),
+        ("crises", "crisis"),
         ("houses", "house"),
         ("lens", "lens"),
         ("stained", "stained"),
@@ -79,14 +82,22 @@ def test_what_says_nothing_is_junk(label: str) -> None:
     assert is_junk(label)
 
 
-@pytest.mark.parametrize("label", ["पहिया", "दिन", "ล้อ", "عَجَلَة"])
+@pytest.mark.parametrize("label", ["पहिया", "दिन", "ล้อ", "عَجَلَة", "می\u200cخواهم"])
 def test_a_word_of_a_script_whose_vowels_are_marks_is_one_word_and_no_junk(label: str) -> None:
     assert WORD.findall(label) == [label]
     assert not is_junk(label)
 
 
 @pytest.mark.parametrize(
-    ("class_name", "word"), [("candle", "handle"), ("castle", "cattle"), ("rocket", "pocket")]
+    ("class_name", "word"),
+    [
+        ("candle", "handle"),
+        ("castle", "cattle"),
+        ("rocket", "pocket"),
+        ("rocket", "socket"),
+        ("airliner", "airline"),
+        ("कबूतरघर", "किबोतीरिघुर"),  # the vowels are marks
+    ],
 )
 def test_a_real_word_near_the_classs_name_is_not_taken_for_it(class_name: str, word: str) -> None:
     form = label_forms({(word, class_name): 1})[word, class_name]
@@ -123,6 +134,21 @@ def test_the_name_of_the_class_alone_is_junk(label: str) -> None:
 def test_another_language_is_marked() -> None:
     typed = ("la ruota", "car")
     assert label_forms({typed: 1}) == {typed: Form("ruota", is_english=False)}
+
+
+def test_an_elided_article_makes_no_other_form() -> None:
+    typed = [(text, "aereo") for text in ("ala", "l'ala", "un'ala")]
+    assert set(label_forms(dict.fromkeys(typed, 1)).values()) == {Form("ala", is_english=False)}
+
+
+@pytest.mark.parametrize(
+    ("label", "text"), [("foglie dell'albero", "foglia"), ("un albero", "albero")]
+)
+def test_the_classs_name_goes_from_a_longer_label_of_another_language(
+    label: str, text: str
+) -> None:
+    typed = (label, "albero")
+    assert label_forms({typed: 1}) == {typed: Form(text, is_english=False)}
 
 
 @unhurried

@@ -137,11 +137,12 @@ def test_groups_with_one_lemma_become_one_under_the_form_typed_most(
     assert set(group.labels) == set(LEMMA)
 
 
-def test_leaves_are_leaf_and_not_the_verb() -> None:
-    embed = PlaneEmbedder({"leaf": (1.0, 0.0), "leaves": (0.0, 1.0)})
-    assert names_and_labels(group_labels({"leaf": 2, "leaves": 1}, embed=embed)) == {
-        "leaf": ("leaf", "leaves")
-    }
+@pytest.mark.parametrize(
+    ("one", "many"), [("leaf", "leaves"), ("nerve", "nerves"), ("lens", "lenses"), ("sky", "skies")]
+)
+def test_a_plural_joins_its_noun(one: str, many: str) -> None:
+    embed = PlaneEmbedder({one: (1.0, 0.0), many: (0.0, 1.0)})
+    assert names_and_labels(group_labels({one: 2, many: 1}, embed=embed)) == {one: (one, many)}
 
 
 # Few labels, and labels that the model cannot tell apart

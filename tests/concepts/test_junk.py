@@ -5,7 +5,7 @@ import string
 
 import pytest
 
-from app.concepts.junk import is_mash
+from app.concepts.junk import is_junk, is_mash
 from app.concepts.languages import common_words, likeness_to_words
 from tests.slips import with_a_slip
 
@@ -30,10 +30,16 @@ def test_keys_hit_at_random_are_mash(word: str) -> None:
         "schlagzeug",  # German, which we do not tell apart
         "лодка",  # a script of which we know no words
         "帆船の帆",
+        "नानीना",  # one consonant, three vowels
     ],
 )
 def test_a_word_that_somebody_meant_is_none(word: str) -> None:
     assert not is_mash(word)
+
+
+def test_a_letter_that_is_a_word_is_no_junk() -> None:
+    assert not is_junk("窓")  # a window
+    assert is_junk("w")
 
 
 def test_most_mash_is_told() -> None:
