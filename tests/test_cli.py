@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from app import cli
+from app.cli import data, studying
 from app.infra.db import make_engine, session_factory
 from app.infra.settings import get_settings
 from app.infra.storage import Storage
@@ -275,7 +276,7 @@ class EachItself:
 @pytest.fixture
 def scene_study(home: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """Name of a study of one boat of the picture book, with maps on its sail and its hull."""
-    monkeypatch.setattr(cli, "load_embedder", lambda _: EachItself())
+    monkeypatch.setattr(studying, "load_embedder", lambda _: EachItself())
     engine = make_engine(database)
     with session_factory(engine).begin() as session:
         study = make_scene_study(session)
@@ -505,7 +506,7 @@ class TestBackup:
 
 @pytest.fixture
 def each_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "load_embedder", lambda _: EachItself())
+    monkeypatch.setattr(data, "load_embedder", lambda _: EachItself())
 
 
 def labels_file(folder: Path, *rows: dict[str, object]) -> Path:

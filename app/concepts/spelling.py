@@ -102,7 +102,7 @@ def _noun_with_f(plural: str) -> str | None:
     """The noun whose f became ves: "bookshelves": "bookshelf". They are few: nerves are of no nerf,
     and olives of no olife."""
     for noun in _WITH_F:
-        ending = noun.rstrip("fe") + "ves"
+        ending = noun.removesuffix("e").removesuffix("f") + "ves"
         found = plural.removesuffix(ending) + noun
         if plural.endswith(ending) and frequency(found, ENGLISH) >= RARE_WORD:
             return found

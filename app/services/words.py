@@ -61,13 +61,13 @@ def of_player(session: Session, player_id: UUID, *, n_rounds: int) -> list[Word]
     return [Word(**row._mapping) for row in rows]
 
 
-def count_in(session: Session, player_id: UUID, *, study_id: UUID) -> bool:
+def any_count_in(session: Session, player_id: UUID, *, study_id: UUID) -> bool:
     """Whether any word that the player typed in a study counts: not all in practice, or remarked
     upon."""
-    return bool(session.scalar(_COUNT_IN, {"player_id": player_id, "study_id": study_id}))
+    return bool(session.scalar(_ANY_COUNT_IN, {"player_id": player_id, "study_id": study_id}))
 
 
-_COUNT_IN = text(
+_ANY_COUNT_IN = text(
     """
     select exists (
         select from rounds join labels on labels.round_id = rounds.id

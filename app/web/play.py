@@ -64,12 +64,11 @@ class RoundContext:
     part: the template of the part, for the page that includes it. n_lit: steps of the reveal
     ladder that are lit, 1 to 6. taboo: words that earn nothing here. daily: of today's challenge.
     daily_next: it comes before today's challenge, which was asked for; partner_next: before a round
-    with a partner. knows_game: the player has
-    been through the introduction, or has skipped it. lesson: which round of the introduction it is,
-    from 1; None for any other. company: who plays with the player, None for nobody. nothing: the
-    player has said that there is nothing to name. n_news: points that came while the player was
-    away. notes: notes from moderators that the player has not read yet. Nothing here tells the
-    answer.
+    with a partner. knows_game: the player has been through the introduction, or has skipped it.
+    lesson: which round of the introduction it is, from 1; None for any other. company: who plays
+    with the player, None for nobody. nothing: the player has said that there is nothing to name.
+    n_news: points that came while the player was away. notes: notes from moderators that the player
+    has not read yet. Nothing here tells the answer.
     """
 
     study: Study
@@ -182,7 +181,7 @@ def play(
             study,
             players.standing(session, player),
             seen_all=rounds.has_seen_all(session, player=player, study=study),
-            has_words=words.count_in(session, player.id, study_id=study.id),
+            has_words=words.any_count_in(session, player.id, study_id=study.id),
         )
         return render_part(request, "play/page.html", done.part, done)
     context = _round_context(

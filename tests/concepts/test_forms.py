@@ -60,6 +60,7 @@ def test_two_words_and_one_become_what_more_players_wrote() -> None:
         ("olives", "olive"),
         ("bookshelves", "bookshelf"),
         ("knives", "knife"),
+        ("thieves", "thief"),
         ("moustaches", "moustache"),
         ("headaches", "headache"),
         ("lenses", "lens"),

@@ -12,8 +12,8 @@ from starlette.testclient import TestClient
 from app.infra.queue import Job
 from app.infra.settings import Settings
 from app.infra.storage import Storage
-from app.models import Account, Image, Player, Study
-from app.services import accounts, players
+from app.models import Account, Image, Player, Round, Study
+from app.services import accounts, players, rounds
 from app.web.deps import PLAYER_COOKIE, SIGN_IN_COOKIE
 from app.web.main import create_app
 from tests.factories import make_account, make_image, make_study
@@ -79,6 +79,15 @@ def image(session: Session, storage: Storage, study: Study) -> Image:
     image = make_image(session, storage, study, class_name="boat")
     session.commit()
     return image
+
+
+@pytest.fixture
+def round_(session: Session, player: Player, study: Study, image: Image) -> Round:
+    """The client's open round."""
+    dealt = rounds.deal(session, player=player, study=study)
+    assert dealt is not None
+    session.commit()
+    return dealt
 
 
 @pytest.fixture

@@ -7,12 +7,10 @@ from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
 from sqlalchemy import text
-from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.infra.settings import Settings
-from app.models import Image, Player, Round, Study
-from app.services import rounds
+from app.models import Image, Round, Study
 from app.services.signs import Signs
 from app.web.deps import SessionDep
 from app.web.languages import LANGUAGE_COOKIE
@@ -20,14 +18,6 @@ from app.web.main import create_app
 from tests.web.reading import text_of
 
 TOO_LARGE = 10**30
-
-
-@pytest.fixture
-def round_(session: Session, player: Player, study: Study, image: Image) -> Round:
-    found = rounds.deal(session, player=player, study=study)
-    assert found is not None
-    session.commit()
-    return found
 
 
 class TestZeroCharacters:

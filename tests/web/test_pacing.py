@@ -9,15 +9,6 @@ from starlette.testclient import TestClient
 from app import rules
 from app.infra.limits import Limits
 from app.models import Flag, Image, Player, Round, Study
-from app.services import rounds
-
-
-@pytest.fixture
-def round_(session: Session, player: Player, study: Study, image: Image) -> Round:
-    found = rounds.deal(session, player=player, study=study)
-    assert found is not None
-    session.commit()
-    return found
 
 
 def guess(client: TestClient, round_: Round, image: Image) -> int:

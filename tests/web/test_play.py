@@ -25,15 +25,6 @@ from tests.web.reading import part, text_of
 HTMX = {"HX-Request": "true"}
 
 
-@pytest.fixture
-def round_(session: Session, player: Player, study: Study, image: Image) -> Round:
-    """The client's open round."""
-    dealt = rounds.deal(session, player=player, study=study)
-    assert dealt is not None
-    session.commit()
-    return dealt
-
-
 def stored(session: Session, round_: Round) -> Round:
     session.expire_all()
     return session.get_one(Round, round_.id)

@@ -1,0 +1,127 @@
+"""Pictures explained and explanations measured: no database is needed."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.cli.options import (
+    ClassesOption,
+    ClustererOption,
+    LayersOption,
+    NetworkOption,
+    SeedOption,
+    WeightsOption,
+    split_names,
+)
+from app.formats import write_whole
+from app.infra.errors import InvalidInputError
+from app.terminal import console, progress_bar
+
+app = typer.Typer()
+
+
+@app.command()
+def explain(
+    photos: Annotated[list[Path], typer.Argument(help="Pictures to explain.")],
+    network: NetworkOption,
+    out: Annotated[Path, typer.Option(help="Folder for the results, one sub-folder per photo.")],
+    weights: WeightsOption = "default",
+    classes: ClassesOption = None,
+    layers: LayersOption = None,
+    target: Annotated[
+        str | None,
+        typer.Option(help="Class to explain, by name or number. Default: the predicted."),
+    ] = None,
+    contrast: Annotated[
+        str | None, typer.Option(help="Class to set it against: why the one and not the other.")
+    ] = None,
+    clusterer: ClustererOption = "fast",
+    seed: SeedOption = 0,
+) -> None:
+    """Explain pictures: explanation.json, maps.npz and report.html for each. Needs no database."""
+    # Only here: torch takes seconds to import, and no other command needs it.
+    from app.explain import explain_files, load_network
+
+    loaded = load_network(network, weights=weights, classes=classes)
+    failed = 0
+    with progress_bar() as bar:
+        task = bar.add_task("Explaining", total=len(photos))
+        for result in explain_files(
+            loaded,
+            photos,
+            out,
+            layers=split_names(layers),
+            target=_class(target),
+            contrast=_class(contrast),
+            clusterer=clusterer,
+            seed=seed,
+        ):
+            if result.error is not None:
+                failed += 1
+                console.print(f"[red]{result.path}[/]: {result.error}")
+            bar.advance(task)
+    console.print(f"{len(photos) - failed} of {len(photos)} pictures explained, in {out}")
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def evaluate(
+    photos: Annotated[list[Path], typer.Argument(help="Pictures to measure on; 20 or more.")],
+    network: NetworkOption,
+    weights: WeightsOption = "default",
+    classes: ClassesOption = None,
+    layers: LayersOption = None,
+    clusterer: ClustererOption = "fast",
+    out: Annotated[
+        Path | None, typer.Option(help="File for the scores of each picture, as JSON.")
+    ] = None,
+) -> None:
+    """Measure whether explanations are faithful to the network. Needs no database.
+
+    Prints, with 95 % intervals over the pictures: what ablating clusters does to the logit, areas
+    under insertion and deletion, ROAD, and whether maps change when weights are randomised, beside
+    Grad-CAM, Grad-CAM++, LayerCAM, HiResCAM and chance.
+    """
+    from app.explain import load_network
+    from app.explain.clusters import get_clusterer
+    from app.explain.faithfulness.evaluation import evaluate_files
+    from app.explain.faithfulness.summary import tables, to_json
+    from app.explain.layers import choose_layers
+
+    # What is wrong with the options is said before hours of computing, not after.
+    if out is not None and not out.parent.is_dir():
+        raise InvalidInputError(f"There is no folder {out.parent}.")
+    get_clusterer(clusterer)
+    loaded = load_network(network, weights=weights, classes=classes)
+    names = [place.name for place in choose_layers(loaded, split_names(layers))]
+    scores = []
+    with progress_bar() as bar:
+        task = bar.add_task("Measuring", total=len(photos) * len(names))
+        for number, result in enumerate(
+            evaluate_files(
+                loaded,
+                photos,
+                layers=names,
+                clusterers=[clusterer],
+                on_layer=lambda: bar.advance(task),
+            ),
+            start=1,
+        ):
+            if result.scores is None:
+                console.print(f"[red]{result.path}[/]: {result.error}")
+            else:
+                scores.append((result.path, result.scores))
+            bar.update(task, completed=number * len(names))
+    console.print(f"{len(scores)} of {len(photos)} pictures measured")
+    if scores:
+        print(tables([one for _, one in scores], [clusterer]))
+    if out is not None:
+        write_whole(out, [to_json(scores)])
+    if len(scores) < len(photos):
+        raise typer.Exit(1)
+
+
+def _class(target: str | None) -> str | int | None:
+    return int(target) if target is not None and target.isdecimal() else target
