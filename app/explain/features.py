@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from app.explain.layers import record_places
-from app.explain.recording import as_array, exact_convolutions, without_autocast
+from app.explain.running import as_array, exact_convolutions, without_autocast
 
 
 class ContrastError(ValueError):

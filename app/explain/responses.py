@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from app.explain.explanation import as_tensor, target_chooser
 from app.explain.layers import record_places
 from app.explain.networks import Network
-from app.explain.recording import as_array, exact_convolutions, without_autocast
+from app.explain.running import as_array, exact_convolutions, without_autocast
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,7 +17,8 @@ from torch.nn import functional
 
 from app.explain.explanation import as_tensor, target_chooser
 from app.explain.networks import Network
-from app.explain.recording import eval_mode, like_parameters, logits_of
+from app.explain.recording import logits_of
+from app.explain.running import eval_mode, like_parameters
 
 FloatArray = NDArray[np.floating]
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from app.explain import explain_image
-from app.explain.recording import eval_mode, exact_convolutions
+from app.explain.running import eval_mode, exact_convolutions
 
 from .toys import IMAGE, Interrupted, Residual, Toy
 

@@ -19,17 +19,8 @@ from torch.overrides import TorchFunctionMode
 
 from app.explain.clusters import ClusterMap
 from app.explain.layers import LayerError, resolve_places
-from app.explain.recording import (
-    EdgeKey,
-    call_number,
-    eval_mode,
-    is_activation,
-    like_parameters,
-    logits_of,
-    output_hooks,
-    record,
-    without_autocast,
-)
+from app.explain.recording import EdgeKey, call_number, is_activation, logits_of, record
+from app.explain.running import eval_mode, like_parameters, output_hooks, without_autocast
 
 N_DEALS: Final = 4
 """Random groups are drawn so many times for each picture and layer."""

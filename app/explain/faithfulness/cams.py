@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from app.explain.layers import record_places
-from app.explain.recording import without_autocast
+from app.explain.running import without_autocast
 
 Array = NDArray[np.float64]
 Cam = Callable[[Array, Array], Array]

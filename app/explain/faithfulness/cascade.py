@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from app.explain.layers import LayerError
-from app.explain.recording import eval_mode, output_hooks
+from app.explain.running import eval_mode, output_hooks
 
 N_CHECKS: Final = 4
 """At most so many states of the cascade are explained, evenly spread, the first and the last
