@@ -13,7 +13,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from app.explain.render import HEAT_COLOURS, heatmap, heatmap_overlay
-from app.explain.sharpening import sharpen_map
+from app.explain.sharpening import sharpen_maps
 
 if TYPE_CHECKING:
     from app.explain.explanation import Explanation, LayerExplanation
@@ -125,20 +125,25 @@ def _layer_sections(explanation: "Explanation", picture: Image.Image) -> list[_L
             has_evidence=layer.has_evidence,
             shown_weight=sum(cluster.weight for cluster in layer.clusters),
             n_left_out=layer.n_kept - sum(len(cluster.channels) for cluster in layer.clusters),
-            cards=tuple(
-                _ClusterCard(
-                    overlay=_data_uri(heatmap_overlay(picture, cluster.map)),
-                    sharpened=_data_uri(
-                        heatmap_overlay(picture, sharpen_map(cluster.map, picture))
-                    ),
-                    weight=cluster.weight,
-                    channels=cluster.channels,
-                )
-                for cluster in layer.clusters
-            ),
+            cards=_cluster_cards(layer, picture),
         )
         for layer in explanation.layers
     ]
+
+
+def _cluster_cards(layer: "LayerExplanation", picture: Image.Image) -> tuple[_ClusterCard, ...]:
+    if not layer.clusters:
+        return ()
+    sharpened = sharpen_maps(np.stack([cluster.map for cluster in layer.clusters]), picture)
+    return tuple(
+        _ClusterCard(
+            overlay=_data_uri(heatmap_overlay(picture, cluster.map)),
+            sharpened=_data_uri(heatmap_overlay(picture, sharp)),
+            weight=cluster.weight,
+            channels=cluster.channels,
+        )
+        for cluster, sharp in zip(layer.clusters, sharpened, strict=True)
+    )
 
 
 def _top_answers(explanation: "Explanation") -> list[_Answer]:

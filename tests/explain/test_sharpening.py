@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from app.explain import sharpen_map
-from app.explain.sharpening import guided_filter
+from app.explain.sharpening import guided_filter, sharpen_maps
 
 
 def by_definition(values, guide, radius, epsilon):
@@ -37,7 +37,7 @@ def test_filter_is_its_definition(radius, epsilon):
     rng = np.random.default_rng(0)
     values, guide = rng.random((7, 9)), rng.random((7, 9, 3))
 
-    found = guided_filter(values, guide, radius=radius, epsilon=epsilon)
+    found = guided_filter(values[None], guide, radius=radius, epsilon=epsilon)[0]
 
     np.testing.assert_allclose(found, by_definition(values, guide, radius, epsilon), atol=1e-9)
 
@@ -45,13 +45,38 @@ def test_filter_is_its_definition(radius, epsilon):
 def test_a_guide_of_one_colour_leaves_means_of_means():
     values = np.random.default_rng(0).random((6, 6))
 
-    found = guided_filter(values, np.full((6, 6, 3), 0.4), radius=1)
+    found = guided_filter(values[None], np.full((6, 6, 3), 0.4), radius=1)[0]
 
     means = np.array(
         [[values[max(0, r - 1) : r + 2, max(0, c - 1) : c + 2].mean() for c in range(6)]
          for r in range(6)]
     )  # fmt: skip
     assert found[3, 3] == pytest.approx(means[2:5, 2:5].mean())
+
+
+@pytest.mark.parametrize("step", [2, 4])
+def test_a_filter_found_on_a_smaller_picture_is_nearly_the_same(step):
+    rng = np.random.default_rng(0)
+    # Things with edges, as in a picture, and a little noise.
+    colours = np.repeat(np.repeat(rng.random((8, 10, 3)), 16, axis=0), 16, axis=1)
+    guide = np.clip(colours + 0.02 * rng.normal(size=colours.shape), 0, 1)
+    smooth = np.stack([np.add.outer(np.arange(128), np.arange(160)) / 287, rng.random((128, 160))])
+
+    small, whole = (guided_filter(smooth, guide, radius=18, step=one) for one in (step, 1))
+
+    assert np.abs(small - whole).mean() < 0.005
+    assert np.abs(small - whole).max() < 0.05
+
+
+def test_several_maps_are_sharpened_as_each_alone():
+    rng = np.random.default_rng(0)
+    picture = Image.fromarray(rng.integers(0, 256, (90, 70, 3), dtype=np.uint8))
+    maps = rng.random((3, 7, 7)).astype(np.float32)
+
+    together = sharpen_maps(maps, picture)
+
+    for one, sharp in zip(maps, together, strict=True):
+        np.testing.assert_array_equal(sharpen_map(one, picture), sharp)
 
 
 def test_a_map_ends_at_the_edge_of_the_thing():
