@@ -41,6 +41,7 @@ from app.explain.clusters import (
     reduce_dimensions,
 )
 from app.explain.faithfulness.ablation import ablated_logits, rank_correlation
+from app.explain.faithfulness.cams import compute_gradients
 from app.explain.fast_clusterer import cluster_fast, correlate, refine, standardise, ward_cuts
 from app.explain.features import compute_features
 from app.explain.maps import scale_maps, use_one_thread
@@ -348,8 +349,13 @@ def with_interval(values: Sequence[float], *, sign: bool = False) -> str:
 def report_network(
     title: str, network: Network, layers: Sequence[str], pictures: Iterable[Image.Image]
 ) -> None:
-    """Rank correlations over all clusters, light ones too, of each picture and layer."""
+    """Rank correlations over all clusters, light ones too, of each picture and layer.
+
+    By weights W, and by the first-order effect of zeroing, the sum of gradient times map, which the
+    method does not use: it tells how much is lost by the rule for W rather than by the clusters.
+    """
     correlations: dict[str, list[float]] = {name: [] for name in CHOSEN}
+    first_order: dict[str, list[float]] = {name: [] for name in CHOSEN}
     n_clusters: dict[str, list[float]] = {name: [] for name in CHOSEN}
     steady: dict[str, list[float]] = {name: [] for name in CHOSEN}
     rng = np.random.default_rng(0)
@@ -363,7 +369,10 @@ def report_network(
         nudged = compute_features(
             network.module, noisy, choose_target=lambda _, target=target: target, layers=layers
         )
+        signals = compute_gradients(network.module, image, layers, target=target)
         for layer, again in zip(features.layers, nudged.layers, strict=True):
+            signal = signals[layer.name]
+            effects = (signal.maps * signal.gradients).sum(axis=(1, 2))
             kept, kept_again = prune_channels(layer.percent), prune_channels(again.percent)
             if len(kept) < 4:
                 continue
@@ -371,13 +380,16 @@ def report_network(
                 labels = clusterer(layer.maps_of(kept), 0)
                 groups = [kept[labels == label] for label in np.unique(labels)]
                 n_clusters[name].append(len(groups))
-                correlation = np.nan
+                correlation = by_effect = np.nan
                 if len(groups) >= 3:
                     weights = np.array([layer.percent[group].sum() for group in groups])
                     logits = ablated_logits(network.module, image, layer.name, [(), *groups])
                     drops = logits[0, target] - logits[1:, target]
                     correlation = rank_correlation(weights, drops)
+                    sums = np.array([effects[group].sum() for group in groups])
+                    by_effect = rank_correlation(sums, drops)
                 correlations[name].append(correlation)
+                first_order[name].append(by_effect)
                 labels_again = dict(
                     zip(kept_again, clusterer(again.maps_of(kept_again), 0), strict=True)
                 )
@@ -389,6 +401,7 @@ def report_network(
                 steady[name].append(adjusted_rand_score(*zip(*both, strict=True)))
     print(f"\n| {title} | {' | '.join(CHOSEN)} |\n|---|{'---|' * len(CHOSEN)}")
     print_means("rank correlation of weight and drop", correlations)
+    print_means("of first-order effect and drop", first_order)
     print_means("clusters of a layer", n_clusters)
     print_means("same clusters under small image noise", steady)
     shares = {

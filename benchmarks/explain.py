@@ -15,14 +15,18 @@ All sides run in turns in one process, so that ratios do not hang on how busy th
 Before measuring it is checked that `paper` and the literal paper find the same clusters. Peak
 memory is that of a fresh process for each side.
 
+Last, photos are explained into folders by one process and by several.
+
     python benchmarks/explain.py --runs 5 --threads 1
     python benchmarks/explain.py --runs 5 --device cuda
 """
 
 import argparse
 import copy
+import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -40,10 +44,12 @@ from torch import Tensor, nn
 from app.explain import (
     ClusterMap,
     Network,
+    explain_files,
     explain_image,
     explain_images,
     list_layers,
     load_network,
+    report_html,
 )
 from app.explain.clusters import (
     CLUSTERERS,
@@ -59,6 +65,7 @@ from app.explain.maps import scale_maps, use_one_thread
 
 SIDE = 256
 BATCHES = (1, 8, 64)
+N_PHOTOS = 48
 PEAKS = ("floor", "fast", "paper")
 
 
@@ -99,6 +106,7 @@ def main() -> None:
     for clusterer in CLUSTERERS:
         print_shares(task, clusterer, options.runs)
     print_rates(task, options.runs)
+    print_files(task)
     if options.device == "cpu":
         print_peaks()
 
@@ -376,6 +384,36 @@ def explain_many(task: Task, n_images: int) -> None:
     pictures = (draw_picture() for _ in range(n_images))
     for _ in explain_images(task.network, pictures, layers=task.layers):
         pass
+
+
+def print_files(task: Task) -> None:
+    """Photos explained into folders with their reports: what writing costs and processes bring."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / f"{number}.png" for number in range(N_PHOTOS)]
+        for path in paths:
+            task.picture.save(path)
+        explanation = explain_image(task.network, task.picture, layers=task.layers)
+        view = task.network.view(task.picture, 448)
+        print("\n| of one photo | ms |\n|---|---|")
+        for step, function in {
+            "explain_image": lambda: explain(task, "fast"),
+            "save": lambda: explanation.save(folder),
+            "report_html": lambda: report_html(explanation, view, title="photo"),
+        }.items():
+            print(f"| {step} | {1000 * wall_seconds(task, function, 3):.0f} |")
+        print("\n| explain_files, processes | start, s | then, photos per second |\n|---|---|---|")
+        for n_processes in (1, 2, 4, 8):
+            if n_processes > len(os.sched_getaffinity(0)):
+                break
+            started = time.perf_counter()
+            results = explain_files(
+                task.network, paths, folder, layers=task.layers, n_processes=n_processes
+            )
+            times = [time.perf_counter() for _ in results]
+            # The first of every process are late by its start, and come at once then.
+            first = 2 * n_processes
+            rate = (N_PHOTOS - 1 - first) / (times[-1] - times[first])
+            print(f"| {n_processes} | {times[0] - started:.1f} | {rate:.1f} |")
 
 
 def wall_seconds(task: Task, function: Callable[[], object], n_runs: int) -> float:

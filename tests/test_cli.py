@@ -72,6 +72,7 @@ class TestExplain:
         answer = layerplay(
             *("explain", good, bad, "--network", toy_network, "--out", tmp_path / "out"),
             *("--layers", "features.12", "--target", "flower", "--contrast", "boat"),
+            *("--jobs", "2"),
         )
         assert answer.status == 1
         assert "notes.txt: It is not a picture" in answer.err

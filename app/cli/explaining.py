@@ -38,6 +38,15 @@ def explain(
     ] = None,
     clusterer: ClustererOption = "fast",
     seed: SeedOption = 0,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            "--jobs",
+            "-j",
+            min=1,
+            help="Processes that work side by side, each with its own copy of the network.",
+        ),
+    ] = 1,
 ) -> None:
     """Explain pictures: explanation.json, maps.npz and report.html for each. Needs no database."""
     # Only here: torch takes seconds to import, and no other command needs it.
@@ -56,6 +65,7 @@ def explain(
             contrast=_class(contrast),
             clusterer=clusterer,
             seed=seed,
+            n_processes=min(jobs, len(photos)),
         ):
             if result.error is not None:
                 failed += 1

@@ -1,14 +1,23 @@
-"""Many pictures, one by one: the next is decoded while the network is busy with this one.
+"""Many pictures: the next is decoded while the network is busy with this one, or several processes
+take one each.
 
 No batches: a pass of eight pictures at once took longer per picture than one by one on a CPU.
 """
 
+import os
+import pickle
+import signal
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Final, TypeVar
 
+import torch
 from PIL import Image
 from torch import Tensor, nn
 
@@ -72,6 +81,7 @@ def explain_files(
     contrast: int | str | None = None,
     clusterer: str = "fast",
     seed: int = 0,
+    n_processes: int = 1,
 ) -> Iterator[ExplainedFile]:
     """Explain photos one by one, in the order given; each result is written when it is yielded.
 
@@ -80,30 +90,121 @@ def explain_files(
     whose class is the contrast, is yielded with its reason, and the rest go on. What would go wrong
     for every photo is raised: LayerError and ValueError as by explain_image, OSError for a folder
     that cannot be written.
+
+    n_processes: more than one start as many of their own, each with a copy of the network and its
+    share of torch's threads, and work ahead of what is yielded; the results are the same. A script
+    that asks for them needs `if __name__ == "__main__":`, as always with processes. Raises
+    ChildProcessError when one of them is stopped, as by a system that is short of memory.
     """
+    request = _Request(network, layers, target, contrast, clusterer, seed)
     taken: set[str] = set()
-    for path, picture in _one_ahead((path, _open(path)) for path in map(Path, paths)):
-        if isinstance(picture, PictureError):
-            yield ExplainedFile(path, None, None, str(picture))
-            continue
-        folder = Path(out_dir) / _folder_name(path, taken)
-        try:
-            explanation = explain_image(
-                network,
-                picture,
-                layers=layers,
-                target=target,
-                contrast=contrast,
-                clusterer=clusterer,
-                seed=seed,
-            )
-        except ContrastError as error:
-            yield ExplainedFile(path, None, None, str(error))
-            continue
-        explanation.save(folder)
-        page = report_html(explanation, network.view(picture, _VIEW_SIZE), title=path.name)
-        (folder / REPORT_FILE).write_text(page, encoding="utf-8")
-        yield ExplainedFile(path, folder, explanation, None)
+    places = ((path, Path(out_dir) / _folder_name(path, taken)) for path in map(Path, paths))
+    if n_processes > 1:
+        yield from _explain_side_by_side(request, places, n_processes)
+        return
+    for path, folder, picture in _one_ahead((*place, _open(place[0])) for place in places):
+        yield _explain_file(request, path, folder, picture)
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    network: Network
+    layers: Sequence[str] | None
+    target: int | str | None
+    contrast: int | str | None
+    clusterer: str
+    seed: int
+
+
+def _explain_file(
+    request: _Request, path: Path, folder: Path, picture: Image.Image | PictureError
+) -> ExplainedFile:
+    if isinstance(picture, PictureError):
+        return ExplainedFile(path, None, None, str(picture))
+    try:
+        explanation = explain_image(
+            request.network,
+            picture,
+            layers=request.layers,
+            target=request.target,
+            contrast=request.contrast,
+            clusterer=request.clusterer,
+            seed=request.seed,
+        )
+    except ContrastError as error:
+        return ExplainedFile(path, None, None, str(error))
+    explanation.save(folder)
+    page = report_html(explanation, request.network.view(picture, _VIEW_SIZE), title=path.name)
+    (folder / REPORT_FILE).write_text(page, encoding="utf-8")
+    return ExplainedFile(path, folder, explanation, None)
+
+
+# --- several processes
+
+
+_request: _Request
+"""In each process: what it is to do."""
+
+
+def _explain_side_by_side(
+    request: _Request, places: Iterable[tuple[Path, Path]], n_processes: int
+) -> Iterator[ExplainedFile]:
+    n_threads = max(1, torch.get_num_threads() // n_processes)
+    pool = ProcessPoolExecutor(
+        n_processes,
+        # Fresh interpreters: a fork has neither the threads nor the CUDA that torch has started.
+        mp_context=get_context("spawn"),
+        initializer=_prepare,
+        # By value: shared memory, which torch's own way takes, is some MB in many a container.
+        initargs=(pickle.dumps(request), n_threads),
+    )
+    # In a thread, which no interrupt reaches halfway through the start of a process; and which lets
+    # none through to the processes, since they inherit what it blocks.
+    starter = ThreadPoolExecutor(
+        1, initializer=signal.pthread_sigmask, initargs=(signal.SIG_BLOCK, {signal.SIGINT})
+    )
+    ahead: deque[Future[ExplainedFile]] = deque()
+
+    def begin(path: Path, folder: Path) -> Future[ExplainedFile]:
+        return pool.submit(_open_and_explain, path, folder)
+
+    try:
+        for place in places:
+            ahead.append(starter.submit(begin, *place).result())
+            if len(ahead) > 2 * n_processes:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+    except BrokenProcessPool as error:
+        raise ChildProcessError(
+            "A process that explained pictures was stopped; perhaps memory ran out, of which fewer "
+            "processes need less."
+        ) from error
+    finally:
+        starter.shutdown()
+        pool.shutdown(cancel_futures=True)
+
+
+def _prepare(request: bytes, n_threads: int) -> None:
+    global _request
+    Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(n_threads)
+    _request = pickle.loads(request)
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed cannot say that there is no more to do."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _open_and_explain(path: Path, folder: Path) -> ExplainedFile:
+    return _explain_file(_request, path, folder, _open(path))
+
+
+# --- files
 
 
 def _open(path: Path) -> Image.Image | PictureError:

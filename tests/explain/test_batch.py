@@ -1,5 +1,6 @@
 """Explaining many: each as if it were alone; of files a bad one is named, the rest go on."""
 
+import multiprocessing
 import threading
 
 import numpy as np
@@ -35,6 +36,48 @@ def test_good_photos_get_a_folder_and_bad_ones_a_reason(tmp_path, photos, small_
         assert names == ["explanation.json", "maps.npz", "report.html"]
         assert Explanation.load(result.folder).target_name == "sun"
         assert "house.jpg" in (result.folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_several_processes_give_what_one_gives(tmp_path, photos, small_network):
+    alone, together = (
+        list(
+            explain_files(
+                small_network, photos, tmp_path / str(n), layers=["layer4.1"], n_processes=n
+            )
+        )
+        for n in (1, 2)
+    )
+
+    for one, other in zip(alone, together, strict=True):
+        assert (one.path, one.error) == (other.path, other.error)
+        if one.folder is not None:
+            assert one.folder.relative_to(tmp_path / "1") == other.folder.relative_to(
+                tmp_path / "2"
+            )
+            for name in ("explanation.json", "report.html"):
+                assert (one.folder / name).read_bytes() == (other.folder / name).read_bytes()
+            np.testing.assert_array_equal(
+                one.explanation.layers[0].clusters[0].map,
+                Explanation.load(other.folder).layers[0].clusters[0].map,
+            )
+
+
+def test_what_is_wrong_for_every_photo_is_raised_by_processes_too(tmp_path, photos, small_network):
+    with pytest.raises(LayerError, match="no module named 'layer9'"):
+        list(explain_files(small_network, photos, tmp_path, layers=["layer9"], n_processes=2))
+
+    assert not multiprocessing.active_children()
+
+
+def test_a_process_that_is_stopped_is_said_so(tmp_path, photos, small_network):
+    results = explain_files(
+        small_network, photos[:1] * 8, tmp_path, layers=["layer4.1"], n_processes=2
+    )
+    next(results)
+    multiprocessing.active_children()[0].kill()
+
+    with pytest.raises(ChildProcessError, match="perhaps memory ran out"):
+        list(results)
 
 
 def test_results_are_written_one_by_one(tmp_path, photos, small_network):
