@@ -38,7 +38,8 @@ class LayerExplanation:
     name: dotted path of the module. height, width: of its maps. n_kept: channels that pruning left.
     kept_weight: their share of the layer's weight, in percent. channel_weights: [C], percent, sum
     100, or all 0 when the class has no positive evidence at this layer (has_evidence is then
-    false). clusters: by falling weight; empty when no channel is left.
+    false). clusters: by falling weight; empty when no channel is left. channel_effects: [C], what
+    the logit loses to first order when a channel is zero; None in files of versions without it.
     """
 
     name: str
@@ -49,10 +50,20 @@ class LayerExplanation:
     kept_weight: float
     channel_weights: NDArray[np.float64]
     clusters: tuple[ClusterMap, ...]
+    channel_effects: NDArray[np.float64] | None = None
 
     @property
     def has_evidence(self) -> bool:
         return bool(self.channel_weights.any())
+
+    def effect_of(self, cluster: ClusterMap) -> float | None:
+        """What the logit loses, to first order, when all channels of a cluster are zero.
+
+        Negative where they speak against the class. None where channel_effects are not known.
+        """
+        if self.channel_effects is None:
+            return None
+        return float(self.channel_effects[list(cluster.channels)].sum())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,9 +107,10 @@ class Explanation:
     def to_frame(self) -> Any:
         """A pandas DataFrame with a row per cluster map, layer by layer, by falling weight.
 
-        layer; rank: 1 for the layer's heaviest; weight: percent of the layer; n_channels, channels:
-        its feature maps, as indices in the layer; height, width: of the map, in cells. Raises
-        ModuleNotFoundError without pandas.
+        layer; rank: 1 for the layer's heaviest; weight: percent of the layer; effect: what the
+        logit loses, to first order, without it; n_channels, channels: its feature maps, as indices
+        in the layer; height, width: of the map, in cells. Raises ModuleNotFoundError without
+        pandas.
         """
         try:
             pandas = import_module("pandas")
@@ -111,6 +123,7 @@ class Explanation:
                 layer.name,
                 rank,
                 cluster.weight,
+                layer.effect_of(cluster),
                 len(cluster.channels),
                 cluster.channels,
                 layer.height,
@@ -119,7 +132,7 @@ class Explanation:
             for layer in self.layers
             for rank, cluster in enumerate(layer.clusters, start=1)
         ]
-        columns = ["layer", "rank", "weight", "n_channels", "channels", "height", "width"]
+        columns = ["layer", "rank", "weight", "effect", "n_channels", "channels", "height", "width"]
         return pandas.DataFrame(rows, columns=columns)
 
     def save(self, folder: str | Path) -> None:
@@ -129,6 +142,8 @@ class Explanation:
         arrays: dict[str, NDArray[Any]] = {"probabilities": self.probabilities}
         for i, layer in enumerate(self.layers):
             arrays[f"layer{i}_channel_weights"] = layer.channel_weights
+            if layer.channel_effects is not None:
+                arrays[f"layer{i}_channel_effects"] = layer.channel_effects
             for j, cluster in enumerate(layer.clusters):
                 arrays[f"layer{i}_cluster{j}"] = cluster.map
         np.savez_compressed(folder / MAPS_FILE, allow_pickle=False, **arrays)
@@ -178,7 +193,11 @@ class Explanation:
                     "kept_weight": layer.kept_weight,
                     "has_evidence": layer.has_evidence,
                     "clusters": [
-                        {"weight": cluster.weight, "channels": cluster.channels}
+                        {
+                            "weight": cluster.weight,
+                            "effect": layer.effect_of(cluster),
+                            "channels": cluster.channels,
+                        }
                         for cluster in layer.clusters
                     ],
                 }
@@ -210,6 +229,7 @@ class Explanation:
                         )
                         for j, cluster in enumerate(layer["clusters"])
                     ),
+                    channel_effects=arrays.get(f"layer{i}_channel_effects"),
                 )
                 for i, layer in enumerate(entries["layers"])
             ),
@@ -293,6 +313,7 @@ def _explain_layer(layer: LayerFeatures, clusterer: Clusterer, seed: int) -> Lay
         clusters=make_cluster_maps(
             layer.maps_of(kept), percent, kept, clusterer=clusterer, seed=seed
         ),
+        channel_effects=layer.effects,
     )
 
 

@@ -4,6 +4,10 @@ Bianchi et al. 2024, section 3.1. With A the maps [C, H, W] of a layer, y the lo
 class and g = dy/dA, the guided gradient is G = 1[A > 0] 1[g > 0] g, and the weight of channel k is
 the mean of G_k over its pixels. With a contrast, y is the logit of the explained class less that of
 the class it is set against.
+
+Ours: the effect of a channel is the sum of g_k A_k over its pixels, what y loses to first order
+when the channel is zero (Molchanov et al. 2017, "Pruning Convolutional Neural Networks for Resource
+Efficient Inference", section 2.2, here with its sign).
 """
 
 from collections.abc import Callable, Sequence
@@ -26,12 +30,13 @@ class ContrastError(ValueError):
 class LayerFeatures:
     """values: the maps [C, H, W] as the layer gave them, where the network runs.
 
-    weights: [C], w_k >= 0, in units of the gradient.
+    weights: [C], w_k >= 0, in units of the gradient. effects: [C], in units of the logit.
     """
 
     name: str
     values: Tensor
     weights: NDArray[np.float64]
+    effects: NDArray[np.float64]
 
     @property
     def maps(self) -> NDArray[np.floating]:
@@ -118,7 +123,8 @@ def _weigh(name: str, maps: Tensor, gradient: Tensor | None) -> LayerFeatures:
     guided = torch.ops.aten.threshold_backward(g.relu(), maps, 0)
     precision = torch.promote_types(guided.dtype, torch.float32)
     weights = guided.sum(dim=(1, 2), dtype=precision).double() / guided[0].numel()
-    return LayerFeatures(name, maps, weights.cpu().numpy())
+    effects = (maps.to(precision) * g).sum(dim=(1, 2)).double()
+    return LayerFeatures(name, maps, weights.cpu().numpy(), effects.cpu().numpy())
 
 
 def _all_finite(values: Tensor) -> bool:

@@ -98,6 +98,7 @@ class _ClusterCard:
     overlay: str
     sharpened: str
     weight: float
+    effect: float | None
     channels: tuple[int, ...]
 
 
@@ -140,6 +141,7 @@ def _cluster_cards(layer: "LayerExplanation", picture: Image.Image) -> tuple[_Cl
             overlay=_data_uri(heatmap_overlay(picture, cluster.map)),
             sharpened=_data_uri(heatmap_overlay(picture, sharp)),
             weight=cluster.weight,
+            effect=layer.effect_of(cluster),
             channels=cluster.channels,
         )
         for cluster, sharp in zip(layer.clusters, sharpened, strict=True)
@@ -201,6 +203,12 @@ def _percent(value: float) -> str:
     return "under 1 %" if value < 1 else "over 99 %"
 
 
+def signed(value: float) -> str:
+    """Two digits that count, with a sign: "+1.8", "−0.031", "+123"."""
+    n_decimals = max(0, 1 - int(np.floor(np.log10(abs(value))))) if value else 0
+    return f"{value:+.{n_decimals}f}".replace("-", "−")
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -211,4 +219,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals["percent"] = _percent
+    environment.globals["signed"] = signed
     return environment

@@ -9,10 +9,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn.metrics import adjusted_rand_score
 from torch import nn
 
-from app.explain import Explanation, explain_image, load_network
+from app.explain import Explanation, explain_image, load_network, report_html
 from app.picturebook.networks import FAIR_NETWORK
 from app.picturebook.scenes import Recipe, draw_scene
 
@@ -32,6 +33,7 @@ def assert_same(one: Explanation, other: Explanation) -> None:
         assert (a.n_channels, a.height, a.width) == (b.n_channels, b.height, b.width)
         assert (a.n_kept, a.kept_weight) == (b.n_kept, b.kept_weight)
         np.testing.assert_array_equal(a.channel_weights, b.channel_weights)
+        np.testing.assert_array_equal(a.channel_effects, b.channel_effects)
         assert [c.channels for c in a.clusters] == [c.channels for c in b.clusters]
         assert [c.weight for c in a.clusters] == [c.weight for c in b.clusters]
         for c, d in zip(a.clusters, b.clusters, strict=True):
@@ -48,6 +50,7 @@ def test_toy_network_by_hand(inplace, as_function):
     # With 3 channels t = 76.8 / 3 = 25.6: channels 0 and 1 are kept, each its own cluster.
     # Least weight: max(66.667 / 3, 50 / 2) = 25, so both stay.
     # Maps, min-max scaled: (1 2 3 4 - 1) / 3, and 0 0 1 0.
+    # Effects: 1 * (1 + 2 + 3 + 4), 2 * 2 and -0.5 * 4.
     toy = Toy(inplace=inplace, as_function=as_function)
 
     explanation = explain_image(toy, IMAGE)
@@ -63,6 +66,8 @@ def test_toy_network_by_hand(inplace, as_function):
     assert [cluster.weight for cluster in layer.clusters] == pytest.approx([200 / 3, 100 / 3])
     np.testing.assert_allclose(layer.clusters[0].map, [[0, 1 / 3], [2 / 3, 1]], atol=1e-5)
     np.testing.assert_allclose(layer.clusters[1].map, [[0, 0], [1, 0]], atol=1e-5)
+    np.testing.assert_allclose(layer.channel_effects, [10, 4, -2], atol=1e-5)
+    assert [layer.effect_of(cluster) for cluster in layer.clusters] == pytest.approx([10, 4])
 
 
 def test_probability_is_the_softmax_of_the_logits():
@@ -282,6 +287,26 @@ def test_contrast_is_kept_and_older_files_have_none(tmp_path):
     assert Explanation.load(tmp_path).contrast is None
 
 
+def test_files_from_before_there_were_effects_have_none(tmp_path):
+    explain_image(Toy(), IMAGE).save(tmp_path)
+    with np.load(tmp_path / "maps.npz") as named:
+        older = {name: array for name, array in named.items() if "effects" not in name}
+    np.savez_compressed(tmp_path / "maps.npz", **older)
+
+    explanation = Explanation.load(tmp_path)
+
+    (layer,) = explanation.layers
+    assert [layer.effect_of(cluster) for cluster in layer.clusters] == [None, None]
+    assert "Effect" not in report_html(explanation, Image.new("RGB", (8, 8)), title="old")
+
+
+def test_effects_of_a_contrast_are_those_on_the_difference():
+    # y0 - y1 = 8 mean(A0) + 16 mean(A1), which are 2.5 and 0.5.
+    (layer,) = explain_image(Toy(), IMAGE, target=0, contrast=1).layers
+
+    np.testing.assert_allclose(layer.channel_effects, [20, 8, 0], atol=1e-5)
+
+
 def test_a_class_cannot_be_set_against_itself_or_against_none_there_is(
     small_network, drawn_picture
 ):
@@ -323,11 +348,12 @@ class TestInANotebook:
         frame = explain_image(Toy(), IMAGE).to_frame()
 
         assert list(frame.columns) == [
-            *("layer", "rank", "weight", "n_channels", "channels", "height", "width")
+            *("layer", "rank", "weight", "effect", "n_channels", "channels", "height", "width")
         ]
         assert list(frame["layer"]) == ["relu", "relu"]
         assert list(frame["rank"]) == [1, 2]
         np.testing.assert_allclose(frame["weight"], [200 / 3, 100 / 3], atol=1e-5)
+        np.testing.assert_allclose(frame["effect"], [10, 4], atol=1e-5)
         assert list(frame["n_channels"]) == [1, 1]
         assert list(frame["channels"]) == [(0,), (1,)]
         assert list(frame["height"]) == list(frame["width"]) == [2, 2]

@@ -54,6 +54,7 @@ def test_permuting_channels_permutes_the_result(seed):
     one, other = explained(maps, head), explained(maps[order], head[order])
 
     np.testing.assert_allclose(other.channel_weights, one.channel_weights[order])
+    np.testing.assert_allclose(other.channel_effects, one.channel_effects[order], rtol=1e-5)
     assert partition(other, lambda channel: order[channel]) == partition(one)
     for a, b in zip(one.clusters, other.clusters, strict=True):
         assert a.weight == pytest.approx(b.weight)

@@ -20,6 +20,7 @@ from app.explain import (
     reveal_mask,
 )
 from app.explain.render import _colour_table
+from app.explain.report import signed
 
 from .toys import IMAGE, Toy
 
@@ -170,6 +171,14 @@ def test_report_opens_offline_and_its_links_lead_somewhere(small_network, drawn_
     assert len(links.images) == 1 + 2 * n_clusters  # as the layer saw, and sharpened
     assert "a &lt; b.jpg" in page
     assert page.index(">layer4.0<") < page.index(">layer4.1<")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(1.84, "+1.8"), (-0.0314, "−0.031"), (123.4, "+123"), (0.0, "+0")],
+)
+def test_report_shows_two_digits_of_an_effect_and_its_sign(value, shown):
+    assert signed(value) == shown
 
 
 def test_report_says_when_there_is_no_positive_evidence():

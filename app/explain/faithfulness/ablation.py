@@ -37,6 +37,7 @@ class AblationScores:
 
     correlation: Spearman's, of the clusters' weight W with the drop of the logit, -1..1; NaN for
         fewer than MIN_CLUSTERS clusters, or where all weights or all drops are the same.
+    effect_correlation: the same of the clusters' effects, which estimate the drop to first order.
     drop: of the logit, mean over clusters; more is better.
     dealt_*: the same for the clusters' channels dealt anew into groups of the same sizes, with the
         groups' own weights. random_*: for groups of the same sizes drawn from the whole layer.
@@ -45,6 +46,7 @@ class AblationScores:
 
     n_clusters: int
     correlation: float
+    effect_correlation: float
     drop: float
     dealt_correlation: float
     dealt_drop: float
@@ -58,14 +60,16 @@ def score_ablation(
     layer: str,
     clusters: Sequence[ClusterMap],
     percent: NDArray[np.float64],
+    effects: NDArray[np.float64],
     *,
     target: int,
     rng: np.random.Generator,
 ) -> AblationScores:
     """Ablate each cluster of a layer, and random groups of the same sizes.
 
-    image: float [3, H, W]. percent: channel weights [C] in percent of the layer. target: the class
-    whose logit is watched. At least one cluster is needed.
+    image: float [3, H, W]. percent: channel weights [C] in percent of the layer. effects: what
+    the logit loses without each channel, to first order, [C]. target: the class whose logit is
+    watched. At least one cluster is needed.
     """
     sizes = [len(cluster.channels) for cluster in clusters]
     pool = np.concatenate([cluster.channels for cluster in clusters])
@@ -85,6 +89,7 @@ def score_ablation(
     return AblationScores(
         n_clusters=len(clusters),
         correlation=float(correlations[0]),
+        effect_correlation=_correlate([effects[group].sum() for group in partitions[0]], drops[0]),
         drop=float(drops[0].mean()),
         dealt_correlation=mean_of_known(correlations[dealt]),
         dealt_drop=float(drops[dealt].mean()),

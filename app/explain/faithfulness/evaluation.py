@@ -191,15 +191,7 @@ def evaluate_image(
         if layer in usable:
             scored[layer] = LayerScores(
                 ablation={
-                    name: score_ablation(
-                        network.module,
-                        image,
-                        layer,
-                        explained.clusters,
-                        explained.channel_weights,
-                        target=target,
-                        rng=np.random.default_rng(seed),
-                    )
+                    name: _ablate(network, image, explained, target, seed)
                     for name, explained in usable[layer].explained.items()
                 },
                 maps={
@@ -216,6 +208,22 @@ def evaluate_image(
         of_blurred=ends[2],
         randomised=randomised,
         layers=scored,
+    )
+
+
+def _ablate(
+    network: Network, image: Tensor, layer: LayerExplanation, target: int, seed: int
+) -> AblationScores:
+    assert layer.channel_effects is not None
+    return score_ablation(
+        network.module,
+        image,
+        layer.name,
+        layer.clusters,
+        layer.channel_weights,
+        layer.channel_effects,
+        target=target,
+        rng=np.random.default_rng(seed),
     )
 
 

@@ -83,6 +83,7 @@ def _ablation(pictures: Sequence[PictureScores], layers: Sequence[str], clustere
         ("correlation", "correlation"),
         ("dealt anew", "dealt_correlation"),
         ("random", "random_correlation"),
+        ("of effect", "effect_correlation"),
         ("drop", "drop"),
         ("dealt anew", "dealt_drop"),
         ("random", "random_drop"),

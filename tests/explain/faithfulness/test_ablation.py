@@ -185,6 +185,7 @@ class TestScores:
             "relu",
             clusters_of((0,), (1,), (2,)),
             np.array([30.0, 60.0, 10.0]),
+            np.array([10.0, 4.0, -2.0]),
             target=0,
             rng=np.random.default_rng(0),
         )
@@ -195,6 +196,8 @@ class TestScores:
             scores.random_correlation,
         ):
             assert correlation == pytest.approx(0.5)
+        # After the layer the network is linear, so effects are the drops.
+        assert scores.effect_correlation == pytest.approx(1)
         for drop in (scores.drop, scores.dealt_drop, scores.random_drop):
             assert drop == pytest.approx(4)
 
@@ -205,10 +208,13 @@ class TestScores:
             "relu",
             clusters_of((0,), (2,)),
             np.array([30.0, 60.0, 10.0]),
+            np.array([10.0, 4.0, -2.0]),
             target=0,
             rng=np.random.default_rng(0),
         )
-        assert np.isnan([scores.correlation, scores.dealt_correlation]).all()
+        assert np.isnan(
+            [scores.correlation, scores.dealt_correlation, scores.effect_correlation]
+        ).all()
         assert scores.drop == pytest.approx(4)
         # Dealt anew, the same two channels; drawn from the layer, the middle one too.
         assert scores.dealt_drop == pytest.approx(4)

@@ -27,7 +27,7 @@ NAN = float("nan")
 def picture(value: float, *layers: str) -> PictureScores:
     """A picture of which all areas are `value`, and half of it in a random order."""
     layer = LayerScores(
-        ablation={"paper": AblationScores(3, value, 2.0, 0.5, 1.0, NAN, 0.5)},
+        ablation={"paper": AblationScores(3, value, 0.9, 2.0, 0.5, 1.0, NAN, 0.5)},
         maps={
             OURS: MapScores(value, value, value),
             RANDOM: MapScores(value / 2, value / 2, value / 2),
@@ -68,7 +68,7 @@ class TestTables:
             f"| {RANDOM} | 0.300 (0.200 to 0.400) | 0.200 | 0.300 (0.200 to 0.400) "
             "| 0.300 (0.200 to 0.400) |" in text
         )
-        assert "| `b` | 3.00 | 0.40 | 0.50 | – | 2.00 | 1.00 | 0.50 | 1 |" in text
+        assert "| `b` | 3.00 | 0.40 | 0.50 | – | 0.90 | 2.00 | 1.00 | 0.50 | 1 |" in text
         assert "| method | 50 % | 100 % |" in text
         assert f"| {OURS} | 0.75 (0.75 to 0.75) | 0.25 (0.25 to 0.25) |" in text
 
