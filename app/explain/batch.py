@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
@@ -60,7 +60,7 @@ def explain_images(
     """
     known = network if isinstance(network, Network) else None
     for image in _one_ahead(as_tensor(known, image) for image in images):
-        yield explain_image(
+        explanation = explain_image(
             network,
             image,
             layers=layers,
@@ -69,6 +69,10 @@ def explain_images(
             clusterer=clusterer,
             seed=seed,
         )
+        yield explanation
+        # Of a bare module, pictures of another size may have other default layers.
+        if layers is None and known is not None:
+            layers = _names(explanation)
 
 
 def explain_files(
@@ -103,7 +107,9 @@ def explain_files(
         yield from _explain_side_by_side(request, places, n_processes)
         return
     for path, folder, picture in _one_ahead((*place, _open(place[0])) for place in places):
-        yield _explain_file(request, path, folder, picture)
+        result = _explain_file(request, path, folder, picture)
+        yield result
+        request = _with_layers(request, result)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +120,17 @@ class _Request:
     contrast: int | str | None
     clusterer: str
     seed: int
+
+
+def _with_layers(request: _Request, result: ExplainedFile) -> _Request:
+    """The default layers named, once they are known: a pass for known layers takes less."""
+    if request.layers is None and result.explanation is not None:
+        return replace(request, layers=_names(result.explanation))
+    return request
+
+
+def _names(explanation: Explanation) -> list[str]:
+    return [layer.name for layer in explanation.layers]
 
 
 def _explain_file(
@@ -201,7 +218,10 @@ def _end_with_parent() -> None:
 
 
 def _open_and_explain(path: Path, folder: Path) -> ExplainedFile:
-    return _explain_file(_request, path, folder, _open(path))
+    global _request
+    result = _explain_file(_request, path, folder, _open(path))
+    _request = _with_layers(_request, result)
+    return result
 
 
 # --- files

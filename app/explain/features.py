@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from app.explain.layers import record_places
-from app.explain.running import as_array, exact_convolutions, without_autocast
+from app.explain.gradients import LayerPass, differentiate
+from app.explain.running import as_array
 
 
 class ContrastError(ValueError):
@@ -74,7 +74,6 @@ class Features:
     layers: tuple[LayerFeatures, ...]
 
 
-@exact_convolutions()
 def compute_features(
     module: nn.Module,
     image: Tensor,
@@ -93,28 +92,25 @@ def compute_features(
     """
     if layers is not None and not layers:
         raise ValueError("No layer is named; leave layers out for the default ones.")
-    recording, places = record_places(module, image, layers)
-    logits = recording.logits.detach().double().cpu().numpy()
-    target = choose_target(logits)
-    contrast = choose_contrast(logits) if choose_contrast else None
-    if target == contrast:
-        raise ContrastError("The class explained here is the very one that it is set against.")
-    # The backward pass ends at the earliest of these places and computes no parameter's gradient.
-    with torch.inference_mode(False), torch.enable_grad(), without_autocast(module):
-        y = recording.logits[target]
-        if contrast is not None:
-            y = y - recording.logits[contrast]
-        gradients = torch.autograd.grad(y, [place.edge for place in places], allow_unused=True)
-    found = []
-    for place, gradient in zip(places, gradients, strict=True):
-        assert place.value is not None
-        found.append(_weigh(place.name, place.value, gradient))
-    return Features(logits=logits, target=target, contrast=contrast, layers=tuple(found))
+
+    def choose(logits: NDArray[np.float64]) -> tuple[int, int | None]:
+        target = choose_target(logits)
+        contrast = choose_contrast(logits) if choose_contrast else None
+        if target == contrast:
+            raise ContrastError("The class explained here is the very one that it is set against.")
+        return target, contrast
+
+    passes = differentiate(module, image, layers, choose)
+    return Features(
+        logits=passes.logits,
+        target=passes.target,
+        contrast=passes.contrast,
+        layers=tuple(_weigh(layer) for layer in passes.layers),
+    )
 
 
-def _weigh(name: str, maps: Tensor, gradient: Tensor | None) -> LayerFeatures:
-    # A layer on which the class does not depend has no gradient, which is not the same as NaN.
-    g = torch.zeros_like(maps) if gradient is None else gradient[0].detach()
+def _weigh(layer: LayerPass) -> LayerFeatures:
+    name, maps, g = layer.name, layer.value, layer.gradient
     for what, values in (("feature maps", maps), ("gradients", g)):
         if not _all_finite(values):
             raise ValueError(f"The {what} of layer {name!r} are NaN or infinite for this image.")

@@ -120,7 +120,9 @@ def _record_blank(network: Network | nn.Module, input_size: int | None) -> Recor
         module, side = network.module, input_size or network.input_size
     else:
         module, side = network, input_size or 224
-    return record(module, torch.zeros(_n_input_channels(module), side, side), keep=())
+    return record(
+        module, torch.zeros(_n_input_channels(module), side, side), keep=(), save_all=False
+    )
 
 
 def _n_input_channels(module: nn.Module) -> int:
@@ -164,22 +166,6 @@ def find_places(recording: Recording) -> tuple[list[Place], list[Place]]:
         )
     candidates = sorted(trunk + sums, key=lambda place: place.step) or places
     return places, _choose_defaults(recording, candidates)
-
-
-def record_places(
-    module: nn.Module, image: Tensor, names: Sequence[str] | None
-) -> tuple[Recording, list[Place]]:
-    """One recorded pass, and the named places in it with their values, or the default ones.
-
-    A second pass, with copies, where the first finds that a value was overwritten.
-    Raises LayerError, and ValueError as `record` does.
-    """
-    for copy_all in (False, True):
-        recording = record(module, image, keep=names, copy_all=copy_all)
-        places = find_places(recording)[1] if names is None else resolve_places(recording, names)
-        if all(place.value is not None for place in places):
-            break
-    return recording, places
 
 
 def resolve_places(recording: Recording, names: Sequence[str]) -> list[Place]:

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import GradientEdge, Node, get_gradient_edge
+from torch.autograd.graph import GradientEdge, Node, get_gradient_edge, saved_tensors_hooks
 from torch.overrides import TorchFunctionMode
 
 from app.explain.running import (
@@ -60,6 +60,10 @@ LIKELY_LAYERS: Final = ACTIVATIONS | REORDERING | {CONCATENATION, SUM}
 EdgeKey = tuple[Node, int]
 
 
+class ForgottenError(RuntimeError):
+    """A backward pass goes on to where the recorded pass saved nothing."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Call:
     """One call of a module, or of an activation as a plain function (path is then empty).
@@ -101,7 +105,12 @@ class Recording:
 
 
 def record(
-    module: nn.Module, image: Tensor, *, keep: Sequence[str] | None, copy_all: bool = False
+    module: nn.Module,
+    image: Tensor,
+    *,
+    keep: Sequence[str] | None,
+    copy_all: bool = False,
+    save_all: bool = True,
 ) -> Recording:
     """Run `module` once on `image` [C, H, W], in eval mode, and leave it as it was found.
 
@@ -111,9 +120,11 @@ def record(
     keep: names of the modules whose outputs are kept (a ":n" behind a name is ignored); None
     keeps everything that could be a default layer. copy_all: copy all that is kept. Without it the
     outputs of activations, concatenations, sums and reorderings, which are seldom overwritten, are
-    kept as they are. Raises ValueError when the image or the logits are not finite, naming where in
-    the network it began, or when the module gives no logits (see logits_of) that depend on the
-    picture.
+    kept as they are. save_all: save what a backward pass needs all the way back to the picture.
+    Without it nothing is saved before the first module of `keep` has run. To go back to its output
+    takes no more, unless the module passes its input on; to go further raises ForgottenError.
+    Raises ValueError when the image or the logits are not finite, naming where in the network it
+    began, or when the module gives no logits (see logits_of) that depend on the picture.
     """
     _check_image(image)
     # Gradients are wanted whatever the caller has switched off.
@@ -127,7 +138,7 @@ def record(
         # Not the leaf itself: networks that normalise their input in place would fail on it.
         batch = leaf.unsqueeze(0).clone()
         recording = Recording(image=get_gradient_edge(batch).node)
-        observer = _Observer(recording, keep, copy_all)
+        observer = _Observer(recording, keep, copy_all, save_all)
         with observer.watching(module):
             output = module(batch)
         observer.drop_overwritten()
@@ -170,8 +181,15 @@ def parents(node: Node) -> list[Node]:
 class _Observer(TorchFunctionMode):
     """Hooks on all modules, and a watch on plain function calls for activations without one."""
 
-    def __init__(self, recording: Recording, keep: Sequence[str] | None, copy_all: bool) -> None:
+    def __init__(
+        self,
+        recording: Recording,
+        keep: Sequence[str] | None,
+        copy_all: bool,
+        save_all: bool,
+    ) -> None:
         super().__init__()
+        self._save_all = self._saving = save_all
         self._recording = recording
         self._copy_all = copy_all
         self._versions: dict[Call, int] = {}
@@ -182,8 +200,26 @@ class _Observer(TorchFunctionMode):
     @contextmanager
     def watching(self, module: nn.Module) -> Iterator[None]:
         hooks = [(part, self._hook(path)) for path, part in module.named_modules() if path]
-        with output_hooks(hooks), self:
+        saving = nullcontext() if self._save_all else saved_tensors_hooks(self._pack, self._unpack)
+        with output_hooks(hooks), self, saving:
             yield
+
+    def _pack(self, saved: Tensor) -> tuple[Tensor, int] | None:
+        # Detached: PyTorch forbids to keep the tensor itself, which may hold what holds it.
+        return (saved.detach(), saved._version) if self._saving else None
+
+    @staticmethod
+    def _unpack(packed: tuple[Tensor, int] | None) -> Tensor:
+        if packed is None:
+            raise ForgottenError("What a backward pass needs here was not saved.")
+        saved, version = packed
+        # PyTorch looks for this itself, but not where hooks keep what is saved.
+        if saved._version != version:
+            raise ValueError(
+                "The network overwrites a value that its own gradient needs, so that it cannot be "
+                "explained."
+            )
+        return saved
 
     def __torch_function__(
         self,
@@ -202,6 +238,8 @@ class _Observer(TorchFunctionMode):
 
     def _hook(self, path: str) -> OutputHook:
         def on_output(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            if self._keep is not None and path in self._keep:
+                self._saving = True
             number = self._recording.n_calls.get(path, 0) + 1
             self._recording.n_calls[path] = number
             if not _is_stack_of_maps(output):

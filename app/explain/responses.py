@@ -7,15 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
 from app.explain.explanation import as_tensor, target_chooser
-from app.explain.layers import record_places
+from app.explain.gradients import differentiate
 from app.explain.networks import Network
-from app.explain.running import as_array, exact_convolutions, without_autocast
+from app.explain.running import as_array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +29,6 @@ class LayerResponses:
     gradients: NDArray[np.floating]
 
 
-@exact_convolutions()
 def picture_responses(
     network: Network | nn.Module,
     image: Image.Image | Tensor,
@@ -45,21 +43,12 @@ def picture_responses(
     known = network if isinstance(network, Network) else None
     module = network.module if isinstance(network, Network) else network
     choose = target_chooser(target, known.classes if known else None)
-    recording, places = record_places(module, as_tensor(known, image), list(layers))
-    logits = recording.logits.detach().double().cpu().numpy()
-    with torch.inference_mode(False), torch.enable_grad(), without_autocast(module):
-        gradients = torch.autograd.grad(
-            recording.logits[choose(logits)], [place.edge for place in places], allow_unused=True
-        )
-    found = {}
-    for place, gradient in zip(places, gradients, strict=True):
-        assert place.value is not None
-        activation = as_array(place.value)
-        found[place.name] = (
-            activation,
-            np.zeros_like(activation) if gradient is None else as_array(gradient[0]),
-        )
-    return found
+    passes = differentiate(
+        module, as_tensor(known, image), list(layers), lambda logits: (choose(logits), None)
+    )
+    return {
+        layer.name: (as_array(layer.value), as_array(layer.gradient)) for layer in passes.layers
+    }
 
 
 def layer_responses(

@@ -109,6 +109,18 @@ def test_a_photo_of_the_contrast_itself_is_named_and_the_rest_go_on(
     assert "the very one that it is set against" in results[0].error
 
 
+def test_default_layers_are_the_same_for_all_and_as_if_alone(small_network):
+    images = [random_image(224, seed=number) for number in range(2)]
+
+    together = list(explain_images(small_network, images))
+
+    for one, image in zip(together, images, strict=True):
+        alone = explain_image(small_network, image)
+        assert [layer.name for layer in one.layers] == [layer.name for layer in alone.layers]
+        for layer, layer_alone in zip(one.layers, alone.layers, strict=True):
+            np.testing.assert_array_equal(layer.channel_weights, layer_alone.channel_weights)
+
+
 @settings(max_examples=10, deadline=None)
 @given(st.lists(st.integers(0, 99), max_size=4))
 def test_each_of_many_is_explained_as_if_it_were_alone(numbers):

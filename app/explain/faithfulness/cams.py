@@ -10,12 +10,10 @@ from types import MappingProxyType
 from typing import Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from app.explain.layers import record_places
-from app.explain.running import without_autocast
+from app.explain.gradients import differentiate
 
 Array = NDArray[np.float64]
 Cam = Callable[[Array, Array], Array]
@@ -36,20 +34,13 @@ def compute_gradients(
 
     image: float [3, H, W]. Raises LayerError as `explain_image` does.
     """
-    recording, places = record_places(module, image, layers)
-    with torch.inference_mode(False), torch.enable_grad(), without_autocast(module):
-        gradients = torch.autograd.grad(
-            recording.logits[target], [place.edge for place in places], allow_unused=True
+    passes = differentiate(module, image, layers, lambda _: (target, None))
+    return {
+        layer.name: LayerGradients(
+            layer.value.double().cpu().numpy(), layer.gradient.double().cpu().numpy()
         )
-    found = {}
-    for place, gradient in zip(places, gradients, strict=True):
-        assert place.value is not None
-        # A layer on which the class does not depend has no gradient.
-        known = torch.zeros_like(place.value) if gradient is None else gradient[0].detach()
-        found[place.name] = LayerGradients(
-            place.value.double().cpu().numpy(), known.double().cpu().numpy()
-        )
-    return found
+        for layer in passes.layers
+    }
 
 
 def grad_cam(maps: Array, gradients: Array) -> Array:
