@@ -77,15 +77,18 @@ def standardise(maps: FloatArray) -> FloatArray:
     n_maps, height, width = maps.shape
     precision = np.promote_types(maps.dtype, np.float32)
     lowest = maps.min(axis=(1, 2), keepdims=True)
-    pooled = np.subtract(maps, lowest, dtype=precision)
+    pooled = maps.astype(precision, copy=False)
+    # Behind a ReLU there is most often nothing to lower.
+    if lowest.any():
+        pooled = pooled - lowest
     if max(height, width) > MAX_SIDE:
         down, across = (_area_weights(side).astype(precision) for side in (height, width))
         # A product for each map, since its rounding would depend on its place in a larger one.
         pooled = (down @ pooled) @ across.T
-    rows = np.sqrt(pooled, out=pooled).reshape(n_maps, -1)
-    length_before = np.sqrt((rows * rows).sum(axis=1))
+    rows = np.sqrt(pooled).reshape(n_maps, -1)
+    length_before = np.sqrt(np.vecdot(rows, rows))
     rows -= rows.mean(axis=1, keepdims=True)
-    length = np.sqrt((rows * rows).sum(axis=1))
+    length = np.sqrt(np.vecdot(rows, rows))
     # What is left of a constant map is rounding, which must not be blown up.
     is_constant = length <= 1e-5 * length_before
     rows /= np.where(is_constant, 1.0, length).astype(precision)[:, None]
@@ -102,7 +105,9 @@ def correlation_by_chance(standardised: FloatArray) -> float:
     """
     height, width = standardised.shape[1:]
     spectrum = rfft2(standardised)
-    power = (spectrum.real**2 + spectrum.imag**2).mean(axis=0, dtype=np.float64)
+    parts = spectrum.view(standardised.dtype).reshape(len(standardised), -1)
+    squares = np.einsum("nk,nk->k", parts, parts).reshape(*spectrum.shape[1:], 2)
+    power = squares.sum(axis=-1, dtype=np.float64) / len(standardised)
     # Of the columns of a real transform all but the first, and the last of an even width, stand
     # for two frequencies.
     times = np.full(power.shape[1], 2.0)
