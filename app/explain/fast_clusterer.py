@@ -197,19 +197,22 @@ def refine(
     map that is alone, which stays so.
     """
     refined = [(labels, 0.0) for labels in cuts]
+    # They stay as many: a cut that would lose a cluster stops.
+    counts = np.array([labels.max() + 1 for labels in cuts])
     moving = list(range(len(cuts)))
     for n_rounds_left in reversed(range(_MAX_ROUNDS)):
-        counts = [int(refined[cut][0].max()) + 1 for cut in moving]
-        ends = np.cumsum(counts)
-        starts = np.subtract(ends, counts)
+        ends = np.cumsum(counts[moving])
+        starts = ends - counts[moving]
         labels = np.stack([refined[cut][0] for cut in moving])
         likeness, to_all = _likeness(gram, labels + starts[:, None], int(ends[-1]))
         still_moving = []
         for i, cut in enumerate(moving):
-            moved = to_all[:, starts[i] : ends[i]].argmax(axis=1)
-            is_settled = (moved == labels[i]).all()
             refined[cut] = labels[i], float(likeness[i])
-            if not is_settled and n_rounds_left and np.bincount(moved, minlength=counts[i]).all():
+            if n_rounds_left == 0:
+                continue
+            moved = to_all[:, starts[i] : ends[i]].argmax(axis=1)
+            is_settled = np.array_equal(moved, labels[i])
+            if not is_settled and np.bincount(moved, minlength=counts[cut]).all():
                 refined[cut] = moved, 0.0
                 still_moving.append(cut)
         moving = still_moving
