@@ -10,10 +10,6 @@ from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import AgglomerativeClustering
-from sklearn.decomposition import PCA
-from sklearn.manifold import TSNE
-from sklearn.metrics import pairwise_distances, silhouette_score
 
 from app.explain.fast_clusterer import cluster_fast
 from app.explain.maps import FloatArray, blend_maps, scale_maps, use_one_thread
@@ -117,6 +113,9 @@ def cluster_like_paper(maps: FloatArray, seed: int) -> NDArray[np.intp]:
 
 def reduce_dimensions(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """Principal components [n, <=50] of points [n, d]."""
+    # Here, as below: it takes a second to import, and only the paper's clusterer needs it.
+    from sklearn.decomposition import PCA
+
     n_components = min(MAX_COMPONENTS, *points.shape)
     reduced: NDArray[np.float64] = PCA(n_components, svd_solver="full").fit_transform(points)
     return reduced
@@ -124,6 +123,8 @@ def reduce_dimensions(points: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def embed_in_plane(points: NDArray[np.float64], seed: int) -> NDArray[np.floating]:
     """t-SNE of points [n, d] to [n, 2]; the perplexity is lowered where there are few points."""
+    from sklearn.manifold import TSNE
+
     # A perplexity must be below n. Among fractions of n - 1, a quarter kept planted groups of 2 to
     # 10 maps apart most often; a third mixed 3 pairs in 2 of 10 draws.
     n_points = len(points)
@@ -136,6 +137,9 @@ def embed_in_plane(points: NDArray[np.float64], seed: int) -> NDArray[np.floatin
 
 def choose_clusters(plane: NDArray[np.floating]) -> NDArray[np.intp]:
     """Ward labels [n] of points [n, 2] for the k in 3..8 with the best silhouette."""
+    from sklearn.cluster import AgglomerativeClustering
+    from sklearn.metrics import pairwise_distances, silhouette_score
+
     distances = pairwise_distances(plane)
     best_score, best_labels = -np.inf, np.zeros(len(plane), dtype=np.intp)
     for n_clusters in CLUSTER_COUNTS:
