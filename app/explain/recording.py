@@ -238,6 +238,11 @@ class _Observer(TorchFunctionMode):
 
     def _hook(self, path: str) -> OutputHook:
         def on_output(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            # Else the watch would be called for each attribute that is looked at here.
+            with torch._C.DisableTorchFunction():
+                note(output)
+
+        def note(output: Any) -> None:
             if self._keep is not None and path in self._keep:
                 self._saving = True
             number = self._recording.n_calls.get(path, 0) + 1
