@@ -12,6 +12,7 @@ Efficient Inference", section 2.2, here with its sign).
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import torch
@@ -20,6 +21,8 @@ from torch import Tensor, nn
 
 from app.explain.gradients import LayerPass, differentiate
 from app.explain.running import as_array
+
+_PIXELS_AT_ONCE: Final = 256
 
 
 class ContrastError(ValueError):
@@ -53,12 +56,15 @@ class LayerFeatures:
         """[n, H, W], a copy; of all maps only these leave the device."""
         chosen = torch.from_numpy(channels).to(self.values.device)
         cells = self.values.flatten(1)
-        # In half the time where the network holds its channels last.
-        if cells.stride(0) == 1:
-            taken = cells.T.index_select(1, chosen).T
+        if cells.stride(0) == 1 and cells.device.type == "cpu":
+            # Channels last: turned in parts that stay in the processor's cache, in half the time.
+            taken = cells.new_empty(len(channels), cells.shape[1])
+            for start in range(0, cells.shape[1], _PIXELS_AT_ONCE):
+                part = slice(start, start + _PIXELS_AT_ONCE)
+                taken[:, part] = cells.T[part].index_select(1, chosen).T
         else:
             taken = cells.index_select(0, chosen)
-        return as_array(taken.contiguous().reshape(-1, *self.values.shape[1:]))
+        return as_array(taken.reshape(-1, *self.values.shape[1:]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
