@@ -4,17 +4,12 @@ take one each.
 No batches: a pass of eight pictures at once took longer per picture than one by one on a CPU.
 """
 
-import os
 import pickle
-import signal
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from multiprocessing import get_context, parent_process
 from pathlib import Path
-from threading import Thread
 from typing import Final, TypeVar
 
 import torch
@@ -25,6 +20,7 @@ from app.explain.explanation import Explanation, as_tensor, explain_image
 from app.explain.features import ContrastError
 from app.explain.networks import Network
 from app.explain.pictures import PictureError, open_picture
+from app.explain.processes import side_by_side
 from app.explain.report import report_html
 
 REPORT_FILE: Final = "report.html"
@@ -167,54 +163,21 @@ def _explain_side_by_side(
     request: _Request, places: Iterable[tuple[Path, Path]], n_processes: int
 ) -> Iterator[ExplainedFile]:
     n_threads = max(1, torch.get_num_threads() // n_processes)
-    pool = ProcessPoolExecutor(
-        n_processes,
-        # Fresh interpreters: a fork has neither the threads nor the CUDA that torch has started.
-        mp_context=get_context("spawn"),
-        initializer=_prepare,
-        # By value: shared memory, which torch's own way takes, is some MB in many a container.
-        initargs=(pickle.dumps(request), n_threads),
-    )
-    # In a thread, which no interrupt reaches halfway through the start of a process; and which lets
-    # none through to the processes, since they inherit what it blocks.
-    starter = ThreadPoolExecutor(
-        1, initializer=signal.pthread_sigmask, initargs=(signal.SIG_BLOCK, {signal.SIGINT})
-    )
-    ahead: deque[Future[ExplainedFile]] = deque()
-
-    def begin(path: Path, folder: Path) -> Future[ExplainedFile]:
-        return pool.submit(_open_and_explain, path, folder)
-
-    try:
+    # By value: shared memory, which torch's own way takes, is some MB in many a container.
+    with side_by_side(n_processes, _prepare, pickle.dumps(request), n_threads) as submit:
+        ahead: deque[Future[ExplainedFile]] = deque()
         for place in places:
-            ahead.append(starter.submit(begin, *place).result())
+            ahead.append(submit(_open_and_explain, *place))
             if len(ahead) > 2 * n_processes:
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
-    except BrokenProcessPool as error:
-        raise ChildProcessError(
-            "A process that explained pictures was stopped; perhaps memory ran out, of which fewer "
-            "processes need less."
-        ) from error
-    finally:
-        starter.shutdown()
-        pool.shutdown(cancel_futures=True)
 
 
 def _prepare(request: bytes, n_threads: int) -> None:
     global _request
-    Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(n_threads)
     _request = pickle.loads(request)
-
-
-def _end_with_parent() -> None:
-    """A parent that is killed cannot say that there is no more to do."""
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
 
 
 def _open_and_explain(path: Path, folder: Path) -> ExplainedFile:

@@ -2,17 +2,14 @@
 
 import io
 import json
-import signal
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
+from app.explain.processes import side_by_side
 from app.picturebook.scenes import Recipe, Scene, draw_scene
 
 _CHUNK: Final = "layerplay-scene"
@@ -76,15 +73,10 @@ def write_pictures(
     """
     for class_name in {recipe.class_name for recipe in recipes}:
         (folder / class_name).mkdir(parents=True, exist_ok=True)
-    # A fresh interpreter each: forking one that has threads may stop for ever.
-    with ProcessPoolExecutor(
-        n_processes, mp_context=get_context("spawn"), initializer=_leave_interrupts_to_parent
-    ) as pool:
-        yield from pool.map(partial(_write_picture, folder), recipes)
-
-
-def _leave_interrupts_to_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with side_by_side(n_processes) as submit:
+        written = [submit(_write_picture, folder, recipe) for recipe in recipes]
+        for one in written:
+            yield one.result()
 
 
 def _write_picture(folder: Path, recipe: Recipe) -> Path:
