@@ -30,7 +30,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -60,11 +60,14 @@ from app.explain.clusters import (
     prune_channels,
     reduce_dimensions,
 )
-from app.explain.features import LayerFeatures, compute_features
+from app.explain.clusters_torch import merge_together, works_together
+from app.explain.fast_clusterer_torch import cluster_fast_together
+from app.explain.features import LayerFeatures, compute_features_together
 from app.explain.maps import scale_maps, use_one_thread
 
 SIDE = 256
 BATCHES = (1, 8, 64)
+N_IN_BATCHES = 64
 N_PHOTOS = 48
 PEAKS = ("floor", "fast", "paper")
 
@@ -104,7 +107,9 @@ def main() -> None:
     print(f"VGG-16, random weights, {SIDE} px, {len(task.layers)} layers, {options.runs} runs")
     print_ratios(task, options.runs)
     for clusterer in CLUSTERERS:
-        print_shares(task, clusterer, options.runs)
+        print_shares(task, clusterer, 1, options.runs)
+    for n_images in BATCHES[1:] if task.image.is_cuda else ():
+        print_shares(task, "fast", n_images, options.runs)
     print_rates(task, options.runs)
     print_files(task)
     if options.device == "cpu":
@@ -312,42 +317,64 @@ def spread(values: list[float]) -> str:
     return f"{median(values):.2f} ({min(values):.2f}-{max(values):.2f})"
 
 
-def print_shares(task: Task, clusterer: str, n_runs: int) -> None:
-    runs = [time_steps(task, clusterer) for _ in range(n_runs)]
-    seconds = {step: median(run[step] for run in runs) for step in runs[0]}
-    whole = sum(seconds.values())
-    print(f"\n| {clusterer}: share of the time | CPU s | share |\n|---|---|---|")
-    for step, one in seconds.items():
-        print(f"| {step} | {one:.3f} | {100 * one / whole:.1f} % |")
+def print_shares(task: Task, clusterer: str, n_images: int, n_runs: int) -> None:
+    runs = [time_steps(task, clusterer, n_images) for _ in range(n_runs + 1)][1:]
+    ms = {step: 1000 * median(run[step] for run in runs) / n_images for step in runs[0]}
+    whole = sum(ms.values())
+    kind = "wall" if task.image.is_cuda else "CPU"
+    print(f"\n| {clusterer}, batches of {n_images} | {kind} ms a picture | share |\n|---|---|---|")
+    for step, one in ms.items():
+        print(f"| {step} | {one:.1f} | {100 * one / whole:.1f} % |")
 
 
-def time_steps(task: Task, clusterer: str) -> dict[str, float]:
-    """CPU seconds of every step of explain_image, over all layers."""
+def time_steps(task: Task, clusterer: str, n_images: int) -> dict[str, float]:
+    """Seconds of every step of explain_images, over all layers and pictures."""
+    clock = time.perf_counter if task.image.is_cuda else time.process_time
     seconds: dict[str, float] = defaultdict(float)
 
     @contextmanager
     def step(name: str) -> Iterator[None]:
         synchronise(task)
-        started = time.process_time()
+        started = clock()
         yield
         synchronise(task)
-        seconds[name] += time.process_time() - started
+        seconds[name] += clock() - started
 
     with step("preprocess"):
-        image = task.network.preprocess(task.picture)
+        images = torch.stack([task.network.preprocess(task.picture) for _ in range(n_images)])
     with step("forward, backward, weights"):
-        features = compute_features(
+        features = compute_features_together(
             task.module,
-            image,
+            images,
             choose_target=lambda logits: int(logits.argmax()),
             layers=task.layers,
         )
-    for layer in features.layers:
-        cluster_in_steps(layer, clusterer, step)
+    layers = [layer for one in features for layer in one.layers]
+    if clusterer == "fast" and works_together(layers[0].values):
+        cluster_together_in_steps(layers, step)
+    else:
+        for layer in layers:
+            cluster_in_steps(layer, clusterer, step)
     return dict(seconds)
 
 
-def cluster_in_steps(layer: LayerFeatures, clusterer: str, step: Callable[[str], object]) -> None:
+def cluster_together_in_steps(
+    layers: list[LayerFeatures], step: Callable[[str], AbstractContextManager[None]]
+) -> None:
+    with step("cluster"):
+        chosen = [
+            (layer.values_of(kept), layer.percent, kept)
+            for layer in layers
+            for kept in [prune_channels(layer.percent)]
+        ]
+        labels = cluster_fast_together([maps for maps, _, _ in chosen])
+    with step("merge"):
+        merge_together(chosen, labels)
+
+
+def cluster_in_steps(
+    layer: LayerFeatures, clusterer: str, step: Callable[[str], AbstractContextManager[None]]
+) -> None:
     percent = layer.percent
     kept = prune_channels(percent)
     maps = layer.maps_of(kept)
@@ -369,20 +396,20 @@ def cluster_in_steps(layer: LayerFeatures, clusterer: str, step: Callable[[str],
 
 
 def print_rates(task: Task, n_runs: int) -> None:
-    """Is it worth to run several pictures at once? What the floor would gain by it."""
-    print(f"\n| images per second on {task.network.device} | wall |\n|---|---|")
+    """Is it worth to run several pictures at once? What the floor would gain by it, too."""
+    print(f"\n| batches of | floor, images per second on {task.network.device} | fast |")
+    print("|---|---|---|")
     for n_images in BATCHES:
         with parameters_frozen(task.module, True):
-            seconds = wall_seconds(task, lambda n=n_images: floor(task, n), n_runs)
-        print(f"| floor, batches of {n_images} | {n_images / seconds:.1f} |")
-    for n_images in BATCHES:
-        seconds = wall_seconds(task, lambda n=n_images: explain_many(task, n), n_runs)
-        print(f"| fast, explain_images of {n_images} | {n_images / seconds:.1f} |")
+            floor_s = wall_seconds(task, lambda n=n_images: floor(task, n), n_runs)
+        n_in_all = max(n_images, N_IN_BATCHES)
+        fast_s = wall_seconds(task, lambda n=n_images, of=n_in_all: explain_many(task, of, n), 1)
+        print(f"| {n_images} | {n_images / floor_s:.1f} | {n_in_all / fast_s:.1f} |")
 
 
-def explain_many(task: Task, n_images: int) -> None:
-    pictures = (draw_picture() for _ in range(n_images))
-    for _ in explain_images(task.network, pictures, layers=task.layers):
+def explain_many(task: Task, n_images: int, batch_size: int) -> None:
+    pictures = [task.picture] * n_images
+    for _ in explain_images(task.network, pictures, layers=task.layers, batch_size=batch_size):
         pass
 
 

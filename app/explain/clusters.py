@@ -73,17 +73,28 @@ def make_cluster_maps(
     """
     if len(kept) == 0:
         return ()
-    labels = clusterer(maps, seed)
-    belongs = np.equal.outer(np.unique(labels), labels)
-    shares = belongs * percent[kept]
-    weights = shares.sum(axis=1)
-    is_heavy = weights >= max(weights.max() / 3, weights.mean() / 2)
-    belongs, shares, weights = belongs[is_heavy], shares[is_heavy], weights[is_heavy]
+    shares = share_out(clusterer(maps, seed), percent[kept])
     with use_one_thread():
-        merged = blend_maps(maps, shares / weights[:, None])
+        merged = blend_maps(maps, shares / shares.sum(axis=1, keepdims=True))
+    return as_cluster_maps(kept, shares, merged)
+
+
+def share_out(labels: NDArray[np.intp], percent: FloatArray) -> NDArray[np.float64]:
+    """The weights [n] of maps by heavy cluster, [m, n], 0 for the maps of other clusters."""
+    shares = np.equal.outer(np.unique(labels), labels) * percent
+    weights = shares.sum(axis=1)
+    heavy: NDArray[np.float64] = shares[weights >= max(weights.max() / 3, weights.mean() / 2)]
+    return heavy
+
+
+def as_cluster_maps(
+    kept: NDArray[np.intp], shares: NDArray[np.float64], merged: NDArray[np.float32]
+) -> tuple[ClusterMap, ...]:
+    """kept: channels [n]. shares: [m, n], as share_out gives them. merged: [m, H, W]."""
     clusters = [
-        ClusterMap(channels=tuple(kept[own].tolist()), weight=float(weight), map=one)
-        for own, weight, one in zip(belongs, weights, merged, strict=True)
+        # No channel that was kept weighs nothing.
+        ClusterMap(tuple(kept[share > 0].tolist()), float(share.sum()), one)
+        for share, one in zip(shares, merged, strict=True)
     ]
     return tuple(sorted(clusters, key=lambda cluster: (-cluster.weight, cluster.channels)))
 

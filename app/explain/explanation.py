@@ -3,26 +3,28 @@
 import difflib
 import json
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import islice
 from operator import index as as_index
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
 from app.explain.clusters import (
-    Clusterer,
     ClusterMap,
     get_clusterer,
     make_cluster_maps,
     prune_channels,
 )
-from app.explain.features import LayerFeatures, compute_features
+from app.explain.clusters_torch import make_cluster_maps_together, works_together
+from app.explain.features import LayerFeatures, compute_features_together
 from app.explain.networks import Network
 from app.explain.report import notebook_html
 
@@ -269,52 +271,108 @@ def explain_image(
     Raises LayerError for layers that cannot be explained, ValueError for a target or clusterer that
     does not exist, or an image that does not fit; ContrastError for a class set against itself.
     """
-    group_maps = get_clusterer(clusterer)
+    (explanation,) = explain_together(
+        network,
+        [image],
+        target=target,
+        contrast=contrast,
+        layers=layers,
+        clusterer=clusterer,
+        seed=seed,
+        on_layer=on_layer,
+    )
+    return explanation
+
+
+def explain_together(
+    network: Network | nn.Module,
+    images: Sequence[Image.Image | Tensor],
+    *,
+    target: int | str | None = None,
+    contrast: int | str | None = None,
+    layers: Sequence[str] | None = None,
+    clusterer: str = "fast",
+    seed: int = 0,
+    on_layer: Callable[[str], None] = lambda _: None,
+) -> list[Explanation]:
+    """As explain_image, of one or several images in one pass of the network.
+
+    images: as the network takes them, of one size. on_layer: called for each layer of each image.
+    Raises what explain_image would for any of them.
+    """
+    get_clusterer(clusterer)
     known = network if isinstance(network, Network) else None
     module = network.module if isinstance(network, Network) else network
     classes = known.classes if known else None
-    features = compute_features(
+    all_features = compute_features_together(
         module,
-        as_tensor(known, image),
+        torch.stack([as_tensor(known, image) for image in images]),
         choose_target=target_chooser(target, classes),
         choose_contrast=None if contrast is None else target_chooser(contrast, classes),
         layers=layers,
     )
-    explained = []
-    for layer in features.layers:
-        explained.append(_explain_layer(layer, group_maps, seed))
+    explained = _explain_layers(
+        [layer for features in all_features for layer in features.layers], clusterer, seed, on_layer
+    )
+    return [
+        Explanation(
+            target=features.target,
+            contrast=features.contrast,
+            predicted=int(features.logits.argmax()),
+            probabilities=_softmax(features.logits).astype(np.float32),
+            layers=tuple(islice(explained, len(features.layers))),
+            clusterer=clusterer,
+            seed=as_index(seed),
+            network=known.name if known else None,
+            weights_sha256=known.weights_sha256 if known else None,
+            classes=classes,
+        )
+        for features in all_features
+    ]
+
+
+def _explain_layers(
+    layers: Sequence[LayerFeatures], clusterer: str, seed: int, on_layer: Callable[[str], None]
+) -> Iterator[LayerExplanation]:
+    percents = [layer.percent for layer in layers]
+    all_kept = [prune_channels(percent) for percent in percents]
+    all_clusters = _cluster(layers, percents, all_kept, clusterer, seed)
+    for layer, percent, kept, clusters in zip(
+        layers, percents, all_kept, all_clusters, strict=True
+    ):
         on_layer(layer.name)
-    return Explanation(
-        target=features.target,
-        contrast=features.contrast,
-        predicted=int(features.logits.argmax()),
-        probabilities=_softmax(features.logits).astype(np.float32),
-        layers=tuple(explained),
-        clusterer=clusterer,
-        seed=as_index(seed),
-        network=known.name if known else None,
-        weights_sha256=known.weights_sha256 if known else None,
-        classes=classes,
-    )
+        n_channels, height, width = layer.values.shape
+        yield LayerExplanation(
+            name=layer.name,
+            n_channels=n_channels,
+            height=height,
+            width=width,
+            n_kept=len(kept),
+            kept_weight=float(percent[kept].sum()),
+            channel_weights=percent,
+            clusters=clusters,
+            channel_effects=layer.effects,
+        )
 
 
-def _explain_layer(layer: LayerFeatures, clusterer: Clusterer, seed: int) -> LayerExplanation:
-    percent = layer.percent
-    kept = prune_channels(percent)
-    n_channels, height, width = layer.values.shape
-    return LayerExplanation(
-        name=layer.name,
-        n_channels=n_channels,
-        height=height,
-        width=width,
-        n_kept=len(kept),
-        kept_weight=float(percent[kept].sum()),
-        channel_weights=percent,
-        clusters=make_cluster_maps(
-            layer.maps_of(kept), percent, kept, clusterer=clusterer, seed=seed
-        ),
-        channel_effects=layer.effects,
-    )
+def _cluster(
+    layers: Sequence[LayerFeatures],
+    percents: Sequence[NDArray[np.float64]],
+    all_kept: Sequence[NDArray[np.intp]],
+    clusterer: str,
+    seed: int,
+) -> Iterable[tuple[ClusterMap, ...]]:
+    if clusterer == "fast" and works_together(layers[0].values):
+        yield from make_cluster_maps_together(
+            [
+                (layer.values_of(kept), percent, kept)
+                for layer, percent, kept in zip(layers, percents, all_kept, strict=True)
+            ]
+        )
+        return
+    group_maps = get_clusterer(clusterer)
+    for layer, percent, kept in zip(layers, percents, all_kept, strict=True):
+        yield make_cluster_maps(layer.maps_of(kept), percent, kept, clusterer=group_maps, seed=seed)
 
 
 def as_tensor(network: Network | None, image: Image.Image | Tensor) -> Tensor:

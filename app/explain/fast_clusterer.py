@@ -33,8 +33,8 @@ More than 1, since maps fade or heap at the picture's edge, which shifting does 
 TIGHT: Final = 1 - 1e-5
 """Likeness from which on maps are one and the same but for rounding."""
 
-_MAX_ROUNDS: Final = 4
-_TINY: Final = 1e-12
+MAX_ROUNDS: Final = 4
+TINY: Final = 1e-12
 
 
 def cluster_fast(maps: FloatArray, seed: int) -> NDArray[np.intp]:
@@ -82,7 +82,7 @@ def standardise(maps: FloatArray) -> FloatArray:
     if lowest.any():
         pooled = pooled - lowest
     if max(height, width) > MAX_SIDE:
-        down, across = (_area_weights(side).astype(precision) for side in (height, width))
+        down, across = (area_weights(side).astype(precision) for side in (height, width))
         # A product for each map, since its rounding would depend on its place in a larger one.
         pooled = (down @ pooled) @ across.T
     rows = np.sqrt(pooled).reshape(n_maps, -1)
@@ -131,7 +131,7 @@ def correlate(standardised: FloatArray) -> FloatArray:
 
 
 @cache
-def _area_weights(side: int) -> NDArray[np.float64]:
+def area_weights(side: int) -> NDArray[np.float64]:
     """What each of `side` cells gives to each of at most 28: [pooled, side], rows of sum 1."""
     n_pooled = min(side, MAX_SIDE)
     edges = np.arange(n_pooled + 1) * (side / n_pooled)
@@ -200,7 +200,7 @@ def refine(
     # They stay as many: a cut that would lose a cluster stops.
     counts = np.array([labels.max() + 1 for labels in cuts])
     moving = list(range(len(cuts)))
-    for n_rounds_left in reversed(range(_MAX_ROUNDS)):
+    for n_rounds_left in reversed(range(MAX_ROUNDS)):
         ends = np.cumsum(counts[moving])
         starts = ends - counts[moving]
         labels = np.stack([refined[cut][0] for cut in moving])
@@ -241,7 +241,7 @@ def _likeness(
     to_own -= 1
     without_self = squared_lengths[labels] - 2 * to_own - 1
     is_alone = sizes[labels] == 1
-    to_rest = np.where(is_alone, 0.0, to_own / np.sqrt(np.maximum(without_self, _TINY)))
-    sums /= np.sqrt(np.maximum(squared_lengths, _TINY)).astype(gram.dtype)
+    to_rest = np.where(is_alone, 0.0, to_own / np.sqrt(np.maximum(without_self, TINY)))
+    sums /= np.sqrt(np.maximum(squared_lengths, TINY)).astype(gram.dtype)
     sums[everyone, labels] = np.where(is_alone, np.inf, to_rest)
     return to_rest.mean(axis=1), sums

@@ -54,6 +54,10 @@ class LayerFeatures:
 
     def maps_of(self, channels: NDArray[np.intp]) -> NDArray[np.floating]:
         """[n, H, W], a copy; of all maps only these leave the device."""
+        return as_array(self.values_of(channels))
+
+    def values_of(self, channels: NDArray[np.intp]) -> Tensor:
+        """[n, H, W], a copy where the network runs."""
         chosen = torch.from_numpy(channels).to(self.values.device)
         cells = self.values.flatten(1)
         if cells.stride(0) == 1 and cells.device.type == "cpu":
@@ -64,7 +68,7 @@ class LayerFeatures:
                 taken[:, part] = cells.T[part].index_select(1, chosen).T
         else:
             taken = cells.index_select(0, chosen)
-        return as_array(taken.reshape(-1, *self.values.shape[1:]))
+        return taken.reshape(-1, *self.values.shape[1:])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,6 +100,28 @@ def compute_features(
     classes are one, ValueError when the image, the logits, the maps or the gradients are not
     finite.
     """
+    (features,) = compute_features_together(
+        module,
+        image[None],
+        choose_target=choose_target,
+        choose_contrast=choose_contrast,
+        layers=layers,
+    )
+    return features
+
+
+def compute_features_together(
+    module: nn.Module,
+    images: Tensor,
+    *,
+    choose_target: Callable[[NDArray[np.float64]], int],
+    choose_contrast: Callable[[NDArray[np.float64]], int] | None = None,
+    layers: Sequence[str] | None = None,
+) -> list[Features]:
+    """As compute_features, of several images [B, C, H, W] in one pass forward and one backward.
+
+    Raises what that would for any of them.
+    """
     if layers is not None and not layers:
         raise ValueError("No layer is named; leave layers out for the default ones.")
 
@@ -106,33 +132,57 @@ def compute_features(
             raise ContrastError("The class explained here is the very one that it is set against.")
         return target, contrast
 
-    passes = differentiate(module, image, layers, choose)
-    return Features(
-        logits=passes.logits,
-        target=passes.target,
-        contrast=passes.contrast,
-        layers=tuple(_weigh(layer) for layer in passes.layers),
-    )
+    passes = differentiate(module, images, layers, choose)
+    weighed = _weigh(passes.layers)
+    return [
+        Features(
+            logits=passes.logits[number],
+            target=passes.targets[number],
+            contrast=passes.contrasts[number],
+            layers=tuple(
+                LayerFeatures(layer.name, layer.value[number], weights[number], effects[number])
+                for layer, (weights, effects) in zip(passes.layers, weighed, strict=True)
+            ),
+        )
+        for number in range(len(images))
+    ]
 
 
-def _weigh(layer: LayerPass) -> LayerFeatures:
-    name, maps, g = layer.name, layer.value, layer.gradient
-    for what, values in (("feature maps", maps), ("gradients", g)):
-        if not _all_finite(values):
-            raise ValueError(f"The {what} of layer {name!r} are NaN or infinite for this image.")
-    # Sums in single precision at least, pairwise and so good to their last digits.
+def _weigh(
+    layers: Sequence[LayerPass],
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Weights and effects [B, C] of the channels of each layer."""
+    sums = [_sum_up(layer.value, layer.gradient) for layer in layers]
+    # From the device at one time, since it is waited for each time.
+    found = torch.cat(sums, dim=2).cpu().numpy()
+    ends = np.cumsum([of_one.shape[2] for of_one in sums])
+    weighed = []
+    for layer, of_one in zip(layers, np.split(found, ends[:-1], axis=2), strict=True):
+        effects, weights = of_one
+        # A sum is finite only if all its terms are; it can also overflow, so look closer.
+        if not np.isfinite(effects).all():
+            _check_finite(layer)
+        weighed.append((weights / layer.value[0, 0].numel(), effects))
+    return weighed
+
+
+def _sum_up(maps: Tensor, gradient: Tensor) -> Tensor:
+    """The sums over all pixels of g A and of the guided gradient: double [2, B, C]."""
+    # In single precision at least, pairwise and so good to their last digits.
     precision = torch.promote_types(maps.dtype, torch.float32)
-    A, g = maps.to(precision), g.to(precision)
+    A, g = maps.to(precision), gradient.to(precision)
     cells = A * g
-    effects = cells.sum(dim=(1, 2)).double()
+    effects = cells.sum(dim=(2, 3)).double()
     # In the same memory: fresh pages take longer to come than the arithmetic does. The gradient
     # rule of a ReLU is, in one pass, what is g+ where A > 0, and 0 elsewhere.
     torch.clamp_min(g, 0, out=cells)
     torch.ops.aten.threshold_backward.grad_input(cells, A, 0, grad_input=cells)
-    weights = cells.sum(dim=(1, 2)).double() / cells[0].numel()
-    return LayerFeatures(name, maps, weights.cpu().numpy(), effects.cpu().numpy())
+    return torch.stack([effects, cells.sum(dim=(2, 3)).double()])
 
 
-def _all_finite(values: Tensor) -> bool:
-    # A sum is quick and finite only if all its terms are; it can also overflow, so look closer.
-    return bool(torch.isfinite(values.sum())) or bool(torch.isfinite(values).all())
+def _check_finite(layer: LayerPass) -> None:
+    for what, values in (("feature maps", layer.value), ("gradients", layer.gradient)):
+        if not torch.isfinite(values).all():
+            raise ValueError(
+                f"The {what} of layer {layer.name!r} are NaN or infinite for this image."
+            )

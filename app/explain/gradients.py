@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from app.explain.layers import find_places, resolve_places
 from app.explain.recording import ForgottenError, record
-from app.explain.running import exact_convolutions, without_autocast
+from app.explain.running import exact_products, without_autocast
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LayerPass:
-    """value, gradient: [C, H, W] each, where the network runs. The gradient is 0 where the logit
+    """value, gradient: [B, C, H, W] each, where the network runs. The gradient is 0 where the logit
     does not depend on the layer."""
 
     name: str
@@ -25,25 +25,26 @@ class LayerPass:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Passes:
-    """logits: [K]. target, contrast: as chosen. layers: from input to output."""
+    """logits: [B, K]. targets, contrasts: of each picture, as chosen. layers: input first."""
 
     logits: NDArray[np.float64]
-    target: int
-    contrast: int | None
+    targets: Sequence[int]
+    contrasts: Sequence[int | None]
     layers: Sequence[LayerPass]
 
 
-@exact_convolutions()
+@exact_products()
 def differentiate(
     module: nn.Module,
-    image: Tensor,
+    images: Tensor,
     layers: Sequence[str] | None,
     choose: Callable[[NDArray[np.float64]], tuple[int, int | None]],
 ) -> Passes:
     """Values of layers, and the gradients there of a class's logit, or of a difference of two.
 
-    image: float [C, H, W]. layers: names; None takes the default ones. choose: given the logits
-    [K], the class and that whose logit is taken from its own, if any.
+    images: float [B, C, H, W], B >= 1. layers: names; None takes the default ones. choose: given
+    the logits [K] of one picture, the class and that whose logit is taken from its own, if any.
+    In eval mode what a network makes of a picture does not depend on those beside it.
     The network is left as it was found. The backward pass ends at the earliest layer and computes
     no parameter's gradient, and of the network before that layer nothing is kept for it, which
     saves time and memory. Where a value turns out to have been overwritten, or more to be needed,
@@ -52,18 +53,20 @@ def differentiate(
     """
     copy_all, save_all = False, layers is None
     while True:
-        recording = record(module, image, keep=layers, copy_all=copy_all, save_all=save_all)
+        recording = record(module, images, keep=layers, copy_all=copy_all, save_all=save_all)
         places = find_places(recording)[1] if layers is None else resolve_places(recording, layers)
         if not copy_all and any(place.value is None for place in places):
             copy_all = True
             continue
         logits = recording.logits.detach().double().cpu().numpy()
-        target, contrast = choose(logits)
+        chosen = [choose(of_one) for of_one in logits]
+        targets, contrasts = zip(*chosen, strict=True)
         try:
             with torch.inference_mode(False), torch.enable_grad(), without_autocast(module):
-                y = recording.logits[target]
-                if contrast is not None:
-                    y = y - recording.logits[contrast]
+                y = sum(
+                    of_one[target] if contrast is None else of_one[target] - of_one[contrast]
+                    for of_one, (target, contrast) in zip(recording.logits, chosen, strict=True)
+                )
                 gradients = torch.autograd.grad(
                     y, [place.edge for place in places], allow_unused=True
                 )
@@ -73,6 +76,6 @@ def differentiate(
         found = []
         for place, gradient in zip(places, gradients, strict=True):
             assert place.value is not None
-            known = torch.zeros_like(place.value) if gradient is None else gradient[0].detach()
+            known = torch.zeros_like(place.value) if gradient is None else gradient.detach()
             found.append(LayerPass(place.name, place.value, known))
-        return Passes(logits, target, contrast, found)
+        return Passes(logits, targets, contrasts, found)

@@ -79,7 +79,10 @@ class LayerPlace:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Place:
-    """A layer found in one recorded pass. step: position in order of execution."""
+    """A layer found in one recorded pass.
+
+    step: position in order of execution. shape: [C, H, W]. value: [B, C, H, W], where it was kept.
+    """
 
     name: str
     step: int
@@ -120,9 +123,8 @@ def _record_blank(network: Network | nn.Module, input_size: int | None) -> Recor
         module, side = network.module, input_size or network.input_size
     else:
         module, side = network, input_size or 224
-    return record(
-        module, torch.zeros(_n_input_channels(module), side, side), keep=(), save_all=False
-    )
+    blank = torch.zeros(1, _n_input_channels(module), side, side)
+    return record(module, blank, keep=(), save_all=False)
 
 
 def _n_input_channels(module: nn.Module) -> int:

@@ -13,7 +13,7 @@ from threadpoolctl import ThreadpoolController
 FloatArray = NDArray[np.floating]
 
 _limiting: Final = RLock()
-_ROUNDING: Final = 1e-5
+ROUNDING: Final = 1e-5
 
 
 def merge_maps(
@@ -53,7 +53,7 @@ def scale_maps(maps: FloatArray) -> NDArray[np.float64]:
     rows = np.asarray(maps, dtype=np.float64).reshape(len(maps), -1)
     lowest, highest = rows.min(axis=1, keepdims=True), rows.max(axis=1, keepdims=True)
     span = highest - lowest
-    varies = span > _ROUNDING * np.maximum(np.abs(lowest), np.abs(highest))
+    varies = span > ROUNDING * np.maximum(np.abs(lowest), np.abs(highest))
     scaled: NDArray[np.float64] = np.where(varies, rows - lowest, 0) / np.where(varies, span, 1)
     return scaled
 

@@ -70,8 +70,8 @@ class Call:
 
     number: 1 for the module's first call in the pass. step: position in order of execution.
     edge: where the output sits in the graph of the pass; it stays the output's own even when a
-    later operation overwrites the tensor in place. value: the output [C, H, W], where it was
-    wanted; None too where a later operation has overwritten it.
+    later operation overwrites the tensor in place. shape: [C, H, W] of one picture. value: the
+    output [B, C, H, W], where it was wanted; None too where a later operation has overwritten it.
     """
 
     path: str
@@ -90,9 +90,9 @@ class Call:
 class Recording:
     """What was seen in one forward pass.
 
-    logits: [K], attached to the graph. image: the graph's node of the picture. calls: calls whose
-    output is one stack of maps [1, C, H, W] that depends on the picture, in order of execution.
-    activations: the calls of activation functions among them, inside modules or not.
+    logits: [B, K], attached to the graph. image: the graph's node of the pictures. calls: calls
+    whose output is a stack of maps for each picture, [B, C, H, W], that depends on it, in order of
+    execution. activations: the calls of activation functions among them, inside modules or not.
     other_outputs: for modules that gave something else, what it was.
     """
 
@@ -106,13 +106,13 @@ class Recording:
 
 def record(
     module: nn.Module,
-    image: Tensor,
+    images: Tensor,
     *,
     keep: Sequence[str] | None,
     copy_all: bool = False,
     save_all: bool = True,
 ) -> Recording:
-    """Run `module` once on `image` [C, H, W], in eval mode, and leave it as it was found.
+    """Run `module` once on `images` [B, C, H, W], in eval mode, and leave it as it was found.
 
     It runs in its own precision, without the caller's autocast. Several threads may record one
     module at the same time.
@@ -123,10 +123,10 @@ def record(
     kept as they are. save_all: save what a backward pass needs all the way back to the picture.
     Without it nothing is saved before the first module of `keep` has run. To go back to its output
     takes no more, unless the module passes its input on; to go further raises ForgottenError.
-    Raises ValueError when the image or the logits are not finite, naming where in the network it
+    Raises ValueError when an image or the logits are not finite, naming where in the network it
     began, or when the module gives no logits (see logits_of) that depend on the picture.
     """
-    _check_image(image)
+    _check_images(images)
     # Gradients are wanted whatever the caller has switched off.
     with (
         torch.inference_mode(False),
@@ -134,11 +134,11 @@ def record(
         eval_mode(module),
         without_autocast(module),
     ):
-        leaf = like_parameters(image, module).detach().clone().requires_grad_()
+        leaf = like_parameters(images, module).detach().clone().requires_grad_()
         # Not the leaf itself: networks that normalise their input in place would fail on it.
-        batch = leaf.unsqueeze(0).clone()
+        batch = leaf.clone()
         recording = Recording(image=get_gradient_edge(batch).node)
-        observer = _Observer(recording, keep, copy_all, save_all)
+        observer = _Observer(recording, len(leaf), keep, copy_all, save_all)
         with observer.watching(module):
             output = module(batch)
         observer.drop_overwritten()
@@ -184,6 +184,7 @@ class _Observer(TorchFunctionMode):
     def __init__(
         self,
         recording: Recording,
+        n_images: int,
         keep: Sequence[str] | None,
         copy_all: bool,
         save_all: bool,
@@ -191,6 +192,7 @@ class _Observer(TorchFunctionMode):
         super().__init__()
         self._save_all = self._saving = save_all
         self._recording = recording
+        self._n_images = n_images
         self._copy_all = copy_all
         self._versions: dict[Call, int] = {}
         self._keep = None if keep is None else {call_number(name)[0] for name in keep}
@@ -229,7 +231,7 @@ class _Observer(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         output = func(*args, **(kwargs or {}))
-        if is_activation(output) and _is_stack_of_maps(output):
+        if is_activation(output) and self._is_stack_of_maps(output):
             edge = get_gradient_edge(output)
             fed_by = edge.node.next_functions[0]
             wanted = self._keep is None or fed_by in self._kept_edges
@@ -247,7 +249,7 @@ class _Observer(TorchFunctionMode):
                 self._saving = True
             number = self._recording.n_calls.get(path, 0) + 1
             self._recording.n_calls[path] = number
-            if not _is_stack_of_maps(output):
+            if not self._is_stack_of_maps(output):
                 self._recording.other_outputs[path] = _describe(output)
                 return
             edge = get_gradient_edge(output)
@@ -265,7 +267,7 @@ class _Observer(TorchFunctionMode):
     ) -> Call:
         self._n_steps += 1
         _, n_channels, height, width = output.shape
-        value = output.detach()[0] if wanted else None
+        value = output.detach() if wanted else None
         # What a convolution or a normalisation gave, the activation behind it often overwrites.
         if value is not None and (self._copy_all or edge.node.name() not in LIKELY_LAYERS):
             value = value.clone()
@@ -273,6 +275,14 @@ class _Observer(TorchFunctionMode):
         if value is not None:
             self._versions[call] = value._version
         return call
+
+    def _is_stack_of_maps(self, output: Any) -> bool:
+        return (
+            isinstance(output, Tensor)
+            and output.ndim == 4
+            and output.shape[0] == self._n_images
+            and output.requires_grad
+        )
 
     def drop_overwritten(self) -> None:
         """Forget values that were changed in place after they had been kept."""
@@ -282,15 +292,6 @@ class _Observer(TorchFunctionMode):
                     calls[i] = replace(call, value=None)
 
 
-def _is_stack_of_maps(output: Any) -> bool:
-    return (
-        isinstance(output, Tensor)
-        and output.ndim == 4
-        and output.shape[0] == 1
-        and output.requires_grad
-    )
-
-
 def _describe(output: Any) -> str:
     if isinstance(output, Tensor):
         detached = "" if output.requires_grad else ", independent of the picture"
@@ -298,12 +299,13 @@ def _describe(output: Any) -> str:
     return f"a {type(output).__name__}"
 
 
-def _check_image(image: Tensor) -> None:
-    if image.ndim != 3 or not image.is_floating_point():
+def _check_images(images: Tensor) -> None:
+    if images.ndim != 4 or not images.is_floating_point():
+        of_one = list(images.shape[1:])
         raise ValueError(
-            f"The image must be a float tensor [C, H, W], not {image.dtype} {list(image.shape)}."
+            f"The image must be a float tensor [C, H, W], not {images.dtype} {of_one}."
         )
-    if not torch.isfinite(image).all():
+    if not torch.isfinite(images).all():
         raise ValueError("The image holds values that are NaN or infinite.")
 
 
@@ -334,19 +336,21 @@ def _are_logits(value: Any) -> bool:
     return isinstance(value, Tensor) and value.ndim == 2 and value.shape[1] > 0
 
 
-def _check_logits(module: nn.Module, image: Tensor, output: Any) -> Tensor:
+def _check_logits(module: nn.Module, images: Tensor, output: Any) -> Tensor:
     logits = logits_of(output)
-    if len(logits) != 1:
-        raise ValueError(f"The network must return logits [1, K], but gave {_describe(output)}.")
+    if len(logits) != len(images):
+        raise ValueError(
+            f"The network must return logits [{len(images)}, K], but gave {_describe(output)}."
+        )
     if not torch.isfinite(logits).all():
-        began = _where_it_began(module, image)
+        began = _where_it_began(module, images)
         raise ValueError(f"The network's logits are NaN or infinite for this image; {began}.")
     if not logits.requires_grad:
         raise ValueError("The network's logits do not depend on the image through gradients.")
-    return logits[0]
+    return logits
 
 
-def _where_it_began(module: nn.Module, image: Tensor) -> str:
+def _where_it_began(module: nn.Module, images: Tensor) -> str:
     """Which weight, or else which module, is the first to be NaN or infinite."""
     for name, weight in [*module.named_parameters(), *module.named_buffers()]:
         if torch.isnan(weight).any():
@@ -362,6 +366,6 @@ def _where_it_began(module: nn.Module, image: Tensor) -> str:
 
     hooks = [(part, look(path)) for path, part in module.named_modules() if path]
     with torch.no_grad(), output_hooks(hooks):
-        module(image.detach().unsqueeze(0).clone())
+        module(images.detach().clone())
     # Inner modules end before those around them, so the first is the innermost.
     return f"it begins in {broken[0]!r}" if broken else "its modules' outputs are finite"

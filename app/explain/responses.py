@@ -44,10 +44,11 @@ def picture_responses(
     module = network.module if isinstance(network, Network) else network
     choose = target_chooser(target, known.classes if known else None)
     passes = differentiate(
-        module, as_tensor(known, image), list(layers), lambda logits: (choose(logits), None)
+        module, as_tensor(known, image)[None], list(layers), lambda logits: (choose(logits), None)
     )
     return {
-        layer.name: (as_array(layer.value), as_array(layer.gradient)) for layer in passes.layers
+        layer.name: (as_array(layer.value[0]), as_array(layer.gradient[0]))
+        for layer in passes.layers
     }
 
 

@@ -17,33 +17,37 @@ OutputHook = Callable[[nn.Module, Any, Any], None]
 """Called with a module, its inputs and its output."""
 
 # Threads may share a network. The lock guards what they would else undo for each other: hooks,
-# training modes and the precision of convolutions.
+# training modes and the precision of products.
 _lock: Final = Lock()
 _in_eval: Final[dict[nn.Module, tuple[int, bool]]] = {}
 """By part, how many want it in eval mode just now, and whether it was training before."""
-_precisions_before: Final[list[str]] = []
-"""Of convolutions: what each one who wants them exact just now found, the first one first."""
+_precisions_before: Final[list[list[str]]] = []
+"""Of products: what each one who wants them exact just now found, the first one first."""
 
 
 @contextmanager
-def exact_convolutions() -> Iterator[None]:
-    """Convolutions on CUDA in full single precision, as on a CPU, and afterwards as before.
+def exact_products() -> Iterator[None]:
+    """Convolutions and matrix products on CUDA in full single precision, as on a CPU, and
+    afterwards as before.
 
     Several threads may want it at the same time; it ends with the last of them.
 
-    By default cuDNN rounds their inputs to ten bits (TF32). Channels near the pruning threshold and
-    maps between two clusters would then change sides, and a GPU would tell another story.
+    By default cuDNN rounds the inputs of convolutions to ten bits (TF32), and so do matrix products
+    for many who ask for speed. Channels near the pruning threshold and maps between two clusters
+    would then change sides, and a GPU would tell another story.
     """
-    convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]
+    kinds = (torch.backends.cudnn.conv, torch.backends.cuda.matmul)  # type: ignore[attr-defined]
     with _lock:
-        _precisions_before.append(convolutions.fp32_precision)
-        convolutions.fp32_precision = "ieee"
+        _precisions_before.append([kind.fp32_precision for kind in kinds])
+        for kind in kinds:
+            kind.fp32_precision = "ieee"
     try:
         yield
     finally:
         with _lock:
             # Of several threads, whoever is done last takes what the first one found.
-            convolutions.fp32_precision = _precisions_before.pop()
+            for kind, before in zip(kinds, _precisions_before.pop(), strict=True):
+                kind.fp32_precision = before
 
 
 @contextmanager

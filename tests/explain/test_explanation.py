@@ -13,7 +13,7 @@ from PIL import Image
 from sklearn.metrics import adjusted_rand_score
 from torch import nn
 
-from app.explain import Explanation, explain_image, load_network, report_html
+from app.explain import Explanation, explain_image, explain_images, load_network, report_html
 from app.picturebook.networks import FAIR_NETWORK
 from app.picturebook.scenes import Recipe, draw_scene
 
@@ -330,17 +330,21 @@ def memberships(explanation: Explanation) -> list[list[int]]:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
-@pytest.mark.parametrize("class_name", ["sailboat", "house", "bird", "train"])
-def test_clusters_on_cuda_are_those_of_the_cpu(class_name):
-    picture = draw_scene(Recipe(class_name, seed=2024, number=5, ground="meadow")).picture
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_clusters_on_cuda_are_those_of_the_cpu(batch_size):
+    pictures = [
+        draw_scene(Recipe(class_name, seed=2024, number=5, ground="meadow")).picture
+        for class_name in ("sailboat", "house", "bird", "train")
+    ]
 
     on_cpu, on_cuda = (
-        memberships(explain_image(load_network(FAIR_NETWORK, device=device), picture))
-        for device in ("cpu", "cuda")
+        list(explain_images(load_network(FAIR_NETWORK, device=device), pictures, batch_size=n))
+        for device, n in (("cpu", 1), ("cuda", batch_size))
     )
 
     for one, other in zip(on_cpu, on_cuda, strict=True):
-        assert adjusted_rand_score(one, other) >= 0.99
+        for labels, other_labels in zip(memberships(one), memberships(other), strict=True):
+            assert adjusted_rand_score(labels, other_labels) >= 0.99
 
 
 class TestInANotebook:

@@ -48,8 +48,8 @@ class Overwriting(nn.Module):
 
 
 def gradients(module, image, layers):
-    passes = differentiate(module, image, layers, lambda _: (0, None))
-    return {layer.name: layer.gradient for layer in passes.layers}
+    passes = differentiate(module, image[None], layers, lambda _: (0, None))
+    return {layer.name: layer.gradient[0] for layer in passes.layers}
 
 
 def plainly(module, image, name):
@@ -82,15 +82,15 @@ def test_of_several_layers_the_earliest_counts():
 
 
 def test_to_go_back_further_than_was_saved_is_an_error_and_not_a_wrong_number():
-    recording = record(seeded(Early), random_image(), keep=["second"], save_all=False)
+    recording = record(seeded(Early), random_image()[None], keep=["second"], save_all=False)
     first, second = (
         next(call.edge for call in recording.calls if call.path == path)
         for path in ("first", "second")
     )
 
-    torch.autograd.grad(recording.logits[0], second, retain_graph=True)
+    torch.autograd.grad(recording.logits[0, 0], second, retain_graph=True)
     with pytest.raises(ForgottenError):
-        torch.autograd.grad(recording.logits[0], first)
+        torch.autograd.grad(recording.logits[0, 0], first)
 
 
 def test_a_value_that_its_own_gradient_needs_must_not_be_overwritten():

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from app.explain import explain_image
-from app.explain.running import eval_mode, exact_convolutions
+from app.explain.running import eval_mode, exact_products
 
 from .toys import IMAGE, Interrupted, Residual, Toy
 
@@ -48,14 +48,15 @@ def test_eval_mode_lasts_until_the_last_one_is_done():
     assert all(part.training == (part is not network.head) for part in network.modules())
 
 
-def test_exact_convolutions_last_until_the_last_one_is_done():
-    convolutions = torch.backends.cudnn.conv
-    before, first, second = convolutions.fp32_precision, ExitStack(), ExitStack()
+def test_exact_products_last_until_the_last_one_is_done():
+    products = torch.backends.cudnn.conv, torch.backends.cuda.matmul
+    before, first, second = [kind.fp32_precision for kind in products], ExitStack(), ExitStack()
 
-    first.enter_context(exact_convolutions())
-    second.enter_context(exact_convolutions())
+    first.enter_context(exact_products())
+    second.enter_context(exact_products())
     first.close()
-    meanwhile = convolutions.fp32_precision
+    meanwhile = [kind.fp32_precision for kind in products]
     second.close()
 
-    assert (meanwhile, convolutions.fp32_precision) == ("ieee", before)
+    assert meanwhile == ["ieee", "ieee"]
+    assert [kind.fp32_precision for kind in products] == before

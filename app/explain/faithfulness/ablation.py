@@ -173,7 +173,7 @@ class _Spot:
 
 
 def _locate(module: nn.Module, image: Tensor, layer: str) -> _Spot:
-    recording = record(module, image, keep=(), save_all=False)
+    recording = record(module, image[None], keep=(), save_all=False)
     (place,) = resolve_places(recording, [layer])
     path, number = call_number(layer)
     call = [

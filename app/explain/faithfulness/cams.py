@@ -34,10 +34,10 @@ def compute_gradients(
 
     image: float [3, H, W]. Raises LayerError as `explain_image` does.
     """
-    passes = differentiate(module, image, layers, lambda _: (target, None))
+    passes = differentiate(module, image[None], layers, lambda _: (target, None))
     return {
         layer.name: LayerGradients(
-            layer.value.double().cpu().numpy(), layer.gradient.double().cpu().numpy()
+            layer.value[0].double().cpu().numpy(), layer.gradient[0].double().cpu().numpy()
         )
         for layer in passes.layers
     }
