@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
 from app.explain import explain_images, explanation
 from app.explain.clusters import get_clusterer, make_cluster_maps
-from app.explain.clusters_torch import make_cluster_maps_together
+from app.explain.clusters_torch import make_cluster_maps_together, works_together
+from app.explain.features import LayerFeatures
 
 from .test_fast_clusterer import planted
 from .toys import Residual, random_image, seeded
@@ -73,3 +75,22 @@ def test_pictures_explained_where_the_network_runs_are_as_on_a_cpu(monkeypatch):
         for layer, expected in zip(one.layers, other.layers, strict=True):
             assert layer.clusters
             assert_same_clusters(layer.clusters, expected.clusters)
+
+
+def test_nothing_on_a_gpu_meets_something_on_the_cpu(monkeypatch):
+    """Tensors without values stand in for those of a GPU; PyTorch refuses what it would there."""
+    dtypes = {torch.float32: np.float32, torch.int64: np.int64}
+    monkeypatch.setattr(FakeTensor, "numpy", lambda self: np.zeros(self.shape, dtypes[self.dtype]))
+    # How many clusters a round of mergers left at most, less one: the first round is the last.
+    monkeypatch.setattr(FakeTensor, "__int__", lambda self: 0)
+
+    with FakeTensorMode():
+        values = [torch.empty(16, side, side, device="cuda") for side in (40, 14, 40)]
+        layers = [LayerFeatures("", one, np.ones(16), np.ones(16)) for one in values]
+        kept = np.arange(3, 12)
+        found = make_cluster_maps_together(
+            [(layer.values_of(kept), layer.percent, kept) for layer in layers]
+        )
+
+    assert all(works_together(one) for one in values)
+    assert [cluster.map.shape for (cluster,) in found] == [(40, 40), (14, 14), (40, 40)]
