@@ -82,9 +82,20 @@ class TestExplain:
             "explanation.json",
             "maps.npz",
             "report.html",
+            "request.json",
         }
         explanation = json.loads((folder / "explanation.json").read_text())
         assert (explanation["target"], explanation["contrast"]) == (1, 0)
+
+    def test_the_same_command_goes_on(
+        self, layerplay: Layerplay, drawn_photos: Path, toy_network: Path, tmp_path: Path
+    ) -> None:
+        photos = [drawn_photos / "boat" / f"boat-{number}.png" for number in range(2)]
+        options = ("--network", toy_network, "--layers", "features.12", "--out", tmp_path / "out")
+        layerplay("explain", photos[0], *options)
+        answer = layerplay("explain", *photos, *options)
+        assert answer.status == 0
+        assert "2 of 2 pictures explained, 1 of them before, in" in answer.err
 
     @pytest.mark.parametrize(
         ("options", "message"),

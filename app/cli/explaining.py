@@ -48,30 +48,45 @@ def explain(
         ),
     ] = 1,
 ) -> None:
-    """Explain pictures: explanation.json, maps.npz and report.html for each. Needs no database."""
+    """Explain pictures: explanation.json, maps.npz and report.html for each. Needs no database.
+
+    Ctrl-C loses nothing: the same command goes on, past the pictures that are explained already.
+    """
     # Only here: torch takes seconds to import, and no other command needs it.
     from app.explain import explain_files, load_network
 
     loaded = load_network(network, weights=weights, classes=classes)
-    failed = 0
-    with progress_bar() as bar:
-        task = bar.add_task("Explaining", total=len(photos))
-        for result in explain_files(
-            loaded,
-            photos,
-            out,
-            layers=split_names(layers),
-            target=_class(target),
-            contrast=_class(contrast),
-            clusterer=clusterer,
-            seed=seed,
-            n_processes=min(jobs, len(photos)),
-        ):
-            if result.error is not None:
-                failed += 1
-                console.print(f"[red]{result.path}[/]: {result.error}")
-            bar.advance(task)
-    console.print(f"{len(photos) - failed} of {len(photos)} pictures explained, in {out}")
+    results = explain_files(
+        loaded,
+        photos,
+        out,
+        layers=split_names(layers),
+        target=_class(target),
+        contrast=_class(contrast),
+        clusterer=clusterer,
+        seed=seed,
+        n_processes=min(jobs, len(photos)),
+    )
+    explained = old = failed = 0
+    is_stopped = False
+    try:
+        with progress_bar() as bar:
+            task = bar.add_task("Explaining", total=len(photos))
+            for result in results:
+                if result.error is None:
+                    explained += 1
+                    old += result.is_old
+                else:
+                    failed += 1
+                    console.print(f"[red]{result.path}[/]: {result.error}")
+                bar.advance(task)
+    except KeyboardInterrupt:
+        is_stopped = True
+    before = f", {old} of them before" if old else ""
+    console.print(f"{explained} of {len(photos)} pictures explained{before}, in {out}")
+    if is_stopped:
+        console.print("Stopped. What is explained is kept; the same command goes on.")
+        raise typer.Exit(130)
     if failed:
         raise typer.Exit(1)
 

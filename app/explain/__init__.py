@@ -11,10 +11,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from app.explain.batch import ExplainedFile, explain_files, explain_images
+    from app.explain.batch import explain_images
     from app.explain.clusters import ClusterMap
     from app.explain.descriptions import NetworkError
     from app.explain.explanation import Explanation, LayerExplanation, explain_image
+    from app.explain.files import ExplainedFile, explain_files
     from app.explain.layers import LayerError, LayerPlace, list_layers
     from app.explain.maps import merge_maps
     from app.explain.networks import Network, load_network
@@ -58,8 +59,8 @@ __all__ = [
 ]
 
 _MODULES = {
-    "ExplainedFile": "batch",
-    "explain_files": "batch",
+    "ExplainedFile": "files",
+    "explain_files": "files",
     "explain_images": "batch",
     "ClusterMap": "clusters",
     "Explanation": "explanation",
