@@ -156,6 +156,32 @@ class TestEvaluate:
         assert scores["picture"] == str(good)
         assert list(scores["layers"]) == ["features.9"]
 
+    def test_the_same_command_goes_on(
+        self, layerplay: Layerplay, drawn_photos: Path, tiny_network: Path, tmp_path: Path
+    ) -> None:
+        photos = [drawn_photos / "boat" / f"boat-{number}.png" for number in range(2)]
+        out = tmp_path / "scores.json"
+        options = ("--network", tiny_network, "--layers", "features.9", "--out", out)
+        layerplay("evaluate", photos[0], *options)
+        first = json.loads(out.read_text())
+        first["pictures"][0]["probability"] = 0.125
+        out.write_text(json.dumps(first))
+        answer = layerplay("evaluate", photos[1], photos[0], *options)
+        assert (answer.status, "2 of 2 pictures measured" in answer.err) == (0, True)
+        found = {one["picture"]: one for one in json.loads(out.read_text())["pictures"]}
+        assert set(found) == set(map(str, photos))
+        assert found[str(photos[0])]["probability"] == 0.125
+
+    def test_a_file_of_other_scores_is_not_written_over(
+        self, layerplay: Layerplay, drawn_photos: Path, tiny_network: Path, tmp_path: Path
+    ) -> None:
+        out = tmp_path / "scores.json"
+        out.write_text("mine")
+        photo = drawn_photos / "boat" / "boat-0.png"
+        answer = layerplay("evaluate", photo, "--network", tiny_network, "--out", out)
+        assert (answer.status, out.read_text()) == (1, "mine")
+        assert "scores.json cannot be gone on with. It is no file of scores." in answer.err
+
     @pytest.mark.parametrize(
         ("options", "message"),
         [

@@ -100,7 +100,10 @@ def evaluate(
     layers: LayersOption = None,
     clusterer: ClustererOption = "fast",
     out: Annotated[
-        Path | None, typer.Option(help="File for the scores of each picture, as JSON.")
+        Path | None,
+        typer.Option(
+            help="File for the scores of each picture, as JSON. One that is there is gone on with."
+        ),
     ] = None,
 ) -> None:
     """Measure whether explanations are faithful to the network. Needs no database.
@@ -108,12 +111,15 @@ def evaluate(
     Prints, with 95 % intervals over the pictures: what ablating clusters does to the logit, areas
     under insertion and deletion, ROAD, and whether maps change when weights are randomised, beside
     Grad-CAM, Grad-CAM++, LayerCAM, HiResCAM and chance.
+
+    With a file for the scores, Ctrl-C loses nothing: the same command goes on.
     """
     from app.explain import load_network
     from app.explain.clusters import get_clusterer
     from app.explain.faithfulness.evaluation import evaluate_files
-    from app.explain.faithfulness.summary import tables, to_json
+    from app.explain.faithfulness.summary import from_json, tables, to_json
     from app.explain.layers import choose_layers
+    from app.explain.requests import describe_request
 
     # What is wrong with the options is said before hours of computing, not after.
     if out is not None and not out.parent.is_dir():
@@ -121,30 +127,52 @@ def evaluate(
     get_clusterer(clusterer)
     loaded = load_network(network, weights=weights, classes=classes)
     names = [place.name for place in choose_layers(loaded, split_names(layers))]
-    scores = []
-    with progress_bar() as bar:
-        task = bar.add_task("Measuring", total=len(photos) * len(names))
-        for number, result in enumerate(
-            evaluate_files(
-                loaded,
-                photos,
-                layers=names,
-                clusterers=[clusterer],
-                on_layer=lambda: bar.advance(task),
-            ),
-            start=1,
-        ):
-            if result.scores is None:
-                console.print(f"[red]{result.path}[/]: {result.error}")
-            else:
-                scores.append((result.path, result.scores))
-            bar.update(task, completed=number * len(names))
-    console.print(f"{len(scores)} of {len(photos)} pictures measured")
-    if scores:
-        print(tables([one for _, one in scores], [clusterer]))
-    if out is not None:
-        write_whole(out, [to_json(scores)])
-    if len(scores) < len(photos):
+    request = describe_request(loaded, layers=names, clusterer=clusterer)
+    try:
+        old = [] if out is None or not out.exists() else from_json(out.read_bytes(), request)
+    except (OSError, ValueError) as error:
+        raise InvalidInputError(f"{out} cannot be gone on with. {error}") from error
+    # Those of photos that are not asked for now stay in the file too.
+    kept = {(one.path, one.photo_sha256): one for one in old}
+    measured = []
+    n_failed = 0
+    is_stopped = False
+    try:
+        with progress_bar() as bar:
+            task = bar.add_task("Measuring", total=len(photos) * len(names))
+            for number, result in enumerate(
+                evaluate_files(
+                    loaded,
+                    photos,
+                    layers=names,
+                    clusterers=[clusterer],
+                    on_layer=lambda: bar.advance(task),
+                    old=old,
+                ),
+                start=1,
+            ):
+                if result.scores is None:
+                    n_failed += 1
+                    console.print(f"[red]{result.path}[/]: {result.error}")
+                else:
+                    measured.append(result.scores)
+                    kept[result.path, result.photo_sha256] = result
+                    if out is not None:
+                        write_whole(out, [to_json(request, kept.values())])
+                bar.update(task, completed=number * len(names))
+    except KeyboardInterrupt:
+        is_stopped = True
+    console.print(f"{len(measured)} of {len(photos)} pictures measured")
+    if measured:
+        print(tables(measured, [clusterer]))
+    if is_stopped:
+        console.print(
+            "Stopped."
+            if out is None
+            else f"Stopped. What is measured is kept in {out}; the same command goes on."
+        )
+        raise typer.Exit(130)
+    if n_failed:
         raise typer.Exit(1)
 
 

@@ -7,8 +7,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from hashlib import sha256
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +20,7 @@ from app.explain.networks import Network
 from app.explain.pictures import PictureError, open_picture
 from app.explain.processes import side_by_side
 from app.explain.report import report_html
+from app.explain.requests import describe_request, photo_sha256
 
 REPORT_FILE: Final = "report.html"
 REQUEST_FILE: Final = "request.json"
@@ -69,7 +68,7 @@ def explain_files(
     that asks for them needs `if __name__ == "__main__":`, as always with processes. Raises
     ChildProcessError when one of them is stopped, as by a system that is short of memory.
     """
-    asked = _describe(
+    asked = describe_request(
         network, layers=layers, target=target, contrast=contrast, clusterer=clusterer, seed=seed
     )
     request = _Request(network, layers, target, contrast, clusterer, seed, asked)
@@ -97,23 +96,6 @@ class _Request:
     asked: dict[str, Any]
 
 
-def _describe(network: Network, **options: Any) -> dict[str, Any]:
-    """As JSON knows it."""
-    described = {
-        "layerplay": version("layerplay"),
-        "network": network.name,
-        "weights_sha256": network.weights_sha256,
-        "classes_sha256": sha256("\n".join(network.classes).encode()).hexdigest(),
-        "resize": network.resize,
-        "input_size": network.input_size,
-        "mean": network.mean,
-        "std": network.std,
-        "interpolation": network.interpolation.value,
-    }
-    as_json: dict[str, Any] = json.loads(json.dumps(described | options, default=str))
-    return as_json
-
-
 def _with_layers(request: _Request, result: ExplainedFile) -> _Request:
     """The default layers named, once they are known: a pass for known layers takes less."""
     if request.layers is None and result.explanation is not None:
@@ -135,11 +117,7 @@ class _Photo:
 
 
 def _look_at(asked: dict[str, Any], path: Path, folder: Path) -> _Photo | ExplainedFile:
-    try:
-        content = path.read_bytes()
-    except OSError:
-        content = b""
-    asked = {"photo_sha256": sha256(content).hexdigest()} | asked
+    asked = {"photo_sha256": photo_sha256(path)} | asked
     old = _find(folder, asked)
     if old is not None:
         return ExplainedFile(path, folder, old, None, is_old=True)

@@ -3,7 +3,7 @@
 Whatever is random is the same for all methods of a picture, so that they can be compared in pairs.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -31,6 +31,7 @@ from app.explain.faithfulness.imputation import remove_and_impute
 from app.explain.maps import FloatArray, merge_maps
 from app.explain.networks import Network
 from app.explain.pictures import PictureError, open_picture
+from app.explain.requests import photo_sha256
 
 RANDOM: Final = "random order"
 
@@ -91,9 +92,13 @@ class PictureScores:
 
 @dataclass(frozen=True, slots=True)
 class EvaluatedFile:
-    """One photo's scores, or the reason why there are none."""
+    """One photo's scores, or the reason why there are none.
+
+    photo_sha256: of the file's bytes, which tells whether it is still the same photo.
+    """
 
     path: Path
+    photo_sha256: str
     scores: PictureScores | None
     error: str | None
 
@@ -132,22 +137,29 @@ def evaluate_files(
     clusterers: Sequence[str] = ("fast",),
     seed: int = 0,
     on_layer: Callable[[], None] = lambda: None,
+    old: Collection[EvaluatedFile] = (),
 ) -> Iterator[EvaluatedFile]:
     """Evaluate photos one by one. A photo that cannot be used is yielded with its reason.
 
     What would go wrong for every photo is raised, as by explain_files. on_layer: called after each
-    layer of each photo, for whoever shows progress.
+    layer of each photo, for whoever shows progress. old: what an earlier run with the same network
+    and arguments has yielded, which is not measured again.
     """
+    known = {(one.path, one.photo_sha256): one for one in old}
     for path in map(Path, paths):
+        digest = photo_sha256(path)
+        if (path, digest) in known:
+            yield known[path, digest]
+            continue
         try:
             picture = open_picture(path)
         except PictureError as error:
-            yield EvaluatedFile(path, None, str(error))
+            yield EvaluatedFile(path, digest, None, str(error))
             continue
         scores = evaluate_image(
             network, picture, layers=layers, clusterers=clusterers, seed=seed, on_layer=on_layer
         )
-        yield EvaluatedFile(path, scores, None)
+        yield EvaluatedFile(path, digest, scores, None)
 
 
 def evaluate_image(

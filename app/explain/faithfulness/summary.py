@@ -9,10 +9,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from app.explain.faithfulness.ablation import MIN_CLUSTERS
-from app.explain.faithfulness.evaluation import LayerScores, PictureScores, cluster_method
+from app.explain.faithfulness.ablation import MIN_CLUSTERS, AblationScores
+from app.explain.faithfulness.evaluation import (
+    EvaluatedFile,
+    LayerScores,
+    MapScores,
+    PictureScores,
+    cluster_method,
+)
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 N_RESAMPLES: Final = 2000
 _SEED: Final = 0
 """Of the resampling: the same scores give the same tables."""
@@ -53,19 +59,69 @@ def tables(pictures: Sequence[PictureScores], clusterers: Sequence[str]) -> str:
     return "\n\n".join(parts)
 
 
-def to_json(pictures: Iterable[tuple[Path, PictureScores]]) -> str:
-    """The scores of each picture with its path; what has no value is null."""
-    values = [{"picture": str(path), **_plain(asdict(one))} for path, one in pictures]
-    return json.dumps({"format": FORMAT, "pictures": values}, indent=1, ensure_ascii=False) + "\n"
+def to_json(request: dict[str, Any], files: Iterable[EvaluatedFile]) -> str:
+    """The scores of each picture with its path; what has no value is null.
+
+    request: as describe_request has it. Files without scores are left out.
+    """
+    values = [
+        {
+            "picture": str(one.path),
+            "photo_sha256": one.photo_sha256,
+            **_without_nan(asdict(one.scores)),
+        }
+        for one in files
+        if one.scores is not None
+    ]
+    whole = {"format": FORMAT, "request": request, "pictures": values}
+    return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
 
 
-def _plain(value: Any) -> Any:
+def from_json(text: str | bytes, request: dict[str, Any]) -> list[EvaluatedFile]:
+    """What to_json wrote for the same request. Raises ValueError for anything else."""
+    try:
+        whole = json.loads(text)
+        if whole["format"] != FORMAT or whole["request"] != request:
+            raise ValueError("It holds the scores of another network, other options or versions.")
+        return [
+            EvaluatedFile(Path(one["picture"]), one["photo_sha256"], _read(one), None)
+            for one in whole["pictures"]
+        ]
+    except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError("It is no file of scores.") from error
+
+
+def _read(values: dict[str, Any]) -> PictureScores:
+    layers = {
+        name: LayerScores(
+            ablation={
+                clusterer: AblationScores(**_with_nan(one))
+                for clusterer, one in layer["ablation"].items()
+            },
+            maps={method: MapScores(**_with_nan(one)) for method, one in layer["maps"].items()},
+            cascade={method: tuple(_with_nan(one)) for method, one in layer["cascade"].items()},
+        )
+        for name, layer in values["layers"].items()
+    }
+    ends = {end: values[end] for end in ("target", "probability", "of_grey", "of_blurred")}
+    return PictureScores(**ends, randomised=tuple(values["randomised"]), layers=layers)
+
+
+def _without_nan(value: Any) -> Any:
     """JSON has no NaN."""
     if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
+        return {key: _without_nan(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [_without_nan(one) for one in value]
     return None if isinstance(value, float) and np.isnan(value) else value
+
+
+def _with_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_nan(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_with_nan(one) for one in value]
+    return float("nan") if value is None else value
 
 
 def _ends(pictures: Sequence[PictureScores]) -> str:

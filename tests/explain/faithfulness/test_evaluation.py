@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import astuple, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -181,3 +182,19 @@ def test_a_file_that_is_no_picture_is_named_and_the_rest_go_on(
     assert "not a picture" in str(first.error)
     assert (second.path, second.error) == (good, None)
     assert second.scores is not None
+
+
+def test_what_was_measured_before_is_not_measured_again(
+    corner: Network, noise: Image.Image, tmp_path: Path
+) -> None:
+    photo, other = tmp_path / "photo.png", tmp_path / "other.png"
+    noise.save(photo)
+    noise.rotate(90).save(other)
+    options: dict[str, Any] = {"layers": ["relu"], "clusterers": ["paper"]}
+    (first,) = evaluate_files(corner, [photo], **options)
+    again, new = evaluate_files(corner, [photo, other], **options, old=[first])
+    assert again is first
+    assert new.scores is not None
+    noise.rotate(180).save(photo)
+    (changed,) = evaluate_files(corner, [photo], **options, old=[first])
+    assert changed.photo_sha256 != first.photo_sha256

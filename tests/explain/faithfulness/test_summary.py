@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -13,12 +14,13 @@ from hypothesis.extra import numpy as arrays
 from app.explain.faithfulness.ablation import AblationScores
 from app.explain.faithfulness.evaluation import (
     RANDOM,
+    EvaluatedFile,
     LayerScores,
     MapScores,
     PictureScores,
     cluster_method,
 )
-from app.explain.faithfulness.summary import interval, tables, to_json
+from app.explain.faithfulness.summary import from_json, interval, tables, to_json
 
 OURS = cluster_method("paper")
 NAN = float("nan")
@@ -79,11 +81,46 @@ class TestTables:
         assert "No layer of any picture" in tables([picture(0.4)], ["paper"])
 
 
-def test_json_has_null_for_what_has_no_value() -> None:
-    one = replace(picture(0.4, "a"), target=7)
-    read = json.loads(to_json([(Path("photos/é.png"), one)]))
-    (found,) = read["pictures"]
-    assert (read["format"], found["picture"], found["target"]) == (1, "photos/é.png", 7)
-    layer = found["layers"]["a"]
-    assert layer["ablation"]["paper"]["random_correlation"] is None
-    assert layer["maps"][RANDOM] == {"insertion": 0.2, "deletion": 0.2, "road": 0.2}
+class TestFile:
+    REQUEST: ClassVar = {"network": "corner", "layers": ["a"]}
+    SCORES = replace(picture(0.4, "a"), target=7, randomised=(0.5,))
+    FILES: ClassVar = [
+        EvaluatedFile(Path("photos/é.png"), "a1", SCORES, None),
+        EvaluatedFile(Path("notes.txt"), "b2", None, "It is not a picture."),
+    ]
+
+    def test_what_has_no_value_is_null(self) -> None:
+        read = json.loads(to_json(self.REQUEST, self.FILES))
+        (found,) = read["pictures"]
+        assert (read["format"], read["request"]) == (2, self.REQUEST)
+        assert (found["picture"], found["photo_sha256"], found["target"]) == (
+            "photos/é.png",
+            "a1",
+            7,
+        )
+        layer = found["layers"]["a"]
+        assert layer["ablation"]["paper"]["random_correlation"] is None
+        assert layer["maps"][RANDOM] == {"insertion": 0.2, "deletion": 0.2, "road": 0.2}
+
+    def test_what_was_written_can_be_read(self) -> None:
+        written = to_json(self.REQUEST, self.FILES)
+        (found,) = from_json(written, self.REQUEST)
+        assert (found.path, found.photo_sha256, found.error) == (Path("photos/é.png"), "a1", None)
+        # NaN is not itself, so the texts are compared, and what becomes a table.
+        assert to_json(self.REQUEST, [found]) == written
+        assert found.scores is not None
+        assert tables([found.scores], ["paper"]) == tables([self.SCORES], ["paper"])
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("{", "no file of scores"),
+            ("[]", "no file of scores"),
+            ('{"format": 2}', "no file of scores"),
+            (b"\xff\xfe\x00", "no file of scores"),
+            (to_json({"network": "other"}, FILES), "another network, other options"),
+        ],
+    )
+    def test_another_file_is_refused(self, text: str | bytes, message: str) -> None:
+        with pytest.raises(ValueError, match=message):
+            from_json(text, self.REQUEST)
