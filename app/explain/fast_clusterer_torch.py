@@ -214,23 +214,22 @@ def ward_cuts(gram: Tensor, is_there: Tensor) -> Tensor:
     Clusters that are each other's nearest merge, in all places at once. As a merger brings no two
     clusters nearer to each other (Bruynooghe 1978), the tree is that of one merger at a time.
     """
-    levels = _grow(gram, is_there)
-    heights = torch.cat([height for _, height in levels], dim=1)
+    rounds = _grow(gram, is_there)
+    heights = torch.cat([height for _, height in rounds], dim=1)
     # Of equal heights the later merger is the higher one; so those above a high one are as well.
     falling = heights.flip(1).argsort(dim=1, descending=True, stable=True)
     places = torch.arange(heights.shape[1], device=gram.device).expand_as(heights)
     rank = torch.empty_like(falling).scatter_(1, falling, places).flip(1)
-    ranks = torch.split(rank, [height.shape[1] for _, height in levels], dim=1)
-    # A cut into k clusters undoes the k - 1 highest mergers. From the root down, what lies below
-    # one that is undone is named anew.
+    ranks = torch.split(rank, [height.shape[1] for _, height in rounds], dim=1)
+    # A cut into k clusters undoes the k - 1 highest mergers. From the root down, all below a merger
+    # have one name, until one is undone: there, what joined the other gets a name of its own.
     n_undone = torch.arange(MAX_CLUSTERS, device=gram.device)[:, None]
-    names = heights.new_zeros(len(gram), MAX_CLUSTERS, 1, dtype=torch.long)
+    names = rank.new_zeros(len(gram), MAX_CLUSTERS, 1)
     n_names = 1
-    for (parent, _), rank_of in zip(reversed(levels), reversed(ranks), strict=True):
-        at_cuts = parent[:, None, :].expand(-1, MAX_CLUSTERS, -1)
-        is_undone = (rank_of[:, None, :] < n_undone).gather(2, at_cuts)
+    for (parent, _), rank_of in zip(reversed(rounds), reversed(ranks), strict=True):
+        above = names.gather(2, parent[:, None, :].expand(-1, MAX_CLUSTERS, -1))
         own = n_names + torch.arange(parent.shape[1], device=gram.device)
-        names = torch.where(is_undone, own, names.gather(2, at_cuts))
+        names = torch.where(rank_of[:, None, :] < n_undone, own, above)
         n_names += parent.shape[1]
     return _number_by_first(names, n_names).masked_fill_(~is_there[:, None, :], 0)
 
@@ -238,14 +237,14 @@ def ward_cuts(gram: Tensor, is_there: Tensor) -> Tensor:
 def _grow(gram: Tensor, is_there: Tensor) -> list[tuple[Tensor, Tensor]]:
     """Ward's trees from the maps to their roots, in rounds of mergers.
 
-    Of each round: for every cluster before it, which one it is afterwards, [B, n]; and for those,
-    how much the merger added to the squares within clusters, [B, m], -inf where there was none.
+    Of each round, for every cluster before it, [B, n]: which one it is afterwards; and, if it has
+    joined another, how much that added to the squares within clusters, else -inf.
     """
     # Clusters stand in front; behind them, where a stack has fewer than another, all is 0.
     sums, counts = gram.double(), is_there.double()
     everyone = torch.arange(gram.shape[1], device=gram.device)
     tops = torch.full_like(counts, -_INF)
-    levels = []
+    rounds = []
     while sums.shape[1] > 1:
         # Added up in another order, a distance would not be the same from both sides.
         sums = (sums + sums.mT) / 2
@@ -271,9 +270,8 @@ def _grow(gram: Tensor, is_there: Tensor) -> list[tuple[Tensor, Tensor]]:
         # Where equal maps merge, rounding must not put a cluster below its parts.
         tops = torch.maximum(tops, torch.where(joins, height, -_INF))
         tops = tops.new_full((len(tops), n_after), -_INF).scatter_reduce_(1, parent, tops, "amax")
-        is_merger = _add_up(joins.int(), parent, n_after, dim=1) > 0
-        levels.append((parent, torch.where(is_merger, tops, -_INF)))
-    return levels
+        rounds.append((parent, torch.where(joins, tops.gather(1, parent), -_INF)))
+    return rounds
 
 
 def _add_up(values: Tensor, places: Tensor, n_places: int, dim: int) -> Tensor:
