@@ -154,6 +154,7 @@ def make_image(
                     layer_id=layer.id,
                     rank=rank,
                     weight=weight,
+                    effect=weight / 10,
                     channels=[rank, rank + 7, rank + 20],
                     array_name=array_name,
                     is_playable=True,

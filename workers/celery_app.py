@@ -4,7 +4,7 @@ from typing import Any
 
 from celery import Celery
 from celery.schedules import crontab
-from celery.signals import task_failure, worker_process_init
+from celery.signals import beat_init, task_failure, worker_process_init
 
 from app.infra.jobs import Jobs
 from app.infra.queue import BROKER_SETTINGS
@@ -37,6 +37,12 @@ celery_app.conf.update(
     },
     worker_hijack_root_logger=False,
 )
+
+
+@beat_init.connect  # type: ignore[untyped-decorator]
+def _ask_at_once(**_: object) -> None:
+    """What was lost while all was down is asked for now, and not when the time has first passed."""
+    celery_app.send_task("upkeep.ask_again")
 
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]

@@ -47,6 +47,11 @@ _MAP = (
     Column("cluster_map", "text", "Id of the cluster map: a group of the layer's feature maps."),
     Column("channels", "integers", "Indices of its feature maps in the layer."),
     Column("weight", "number", "Its share of the layer's weight for the class, in percent."),
+    Column(
+        "effect",
+        "number",
+        "What the class's logit loses without it, to first order; none where not computed.",
+    ),
 )
 
 LABELS = Table(

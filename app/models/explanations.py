@@ -56,6 +56,8 @@ class ClusterMap(Base):
     layer_id: Mapped[int] = mapped_column(ForeignKey("layers.id", ondelete="CASCADE"), index=True)
     rank: Mapped[int]  # 0 is the heaviest of its layer
     weight: Mapped[float]  # percent of the layer's weight
+    # What the logit loses without it, to first order; none of maps that were computed before 0027.
+    effect: Mapped[float | None]
     channels: Mapped[list[int]] = mapped_column(ARRAY(Integer))
     array_name: Mapped[str] = mapped_column(String(64))
     # A map without contrast has no highest pixels to show, so it is never dealt.

@@ -190,6 +190,7 @@ def store(session: Session, storage: Storage, *, image_id: UUID, result: Result)
                 layer_id=layer.id,
                 rank=rank,
                 weight=cluster.weight,
+                effect=found.effect_of(cluster),
                 channels=list(cluster.channels),
                 array_name=name,
                 is_playable=bool(np.ptp(cluster.map) > 0),

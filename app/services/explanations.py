@@ -62,13 +62,16 @@ player said once is no finding."""
 class MapGroup:
     """One cluster map, or several shown as one.
 
-    given: in how many rounds each concept was given, by name; explanations stored before this was
-    kept have none. answers: whether players find anything to name there. agreement: how far they
-    say the same; None before a run of the concepts job.
+    effect: what the network's logit for the class loses without these maps, to first order; None
+    where they were computed before it was kept, or are weighed against another class. given: in how
+    many rounds each concept was given, by name; explanations stored before this was kept have none.
+    answers: whether players find anything to name there. agreement: how far they say the same; None
+    before a run of the concepts job.
     """
 
     map_ids: tuple[UUID, ...]
     weight: float
+    effect: float | None
     n_feature_maps: int
     channels: tuple[int, ...]
     concepts: tuple[tuple[str, float], ...]
@@ -205,7 +208,9 @@ def _reweigh(layers: Sequence[LayerView], weights: Mapping[str, float]) -> tuple
     found = []
     for layer in layers:
         groups = [
-            replace(group, weight=sum(weights[str(map_id)] for map_id in group.map_ids))
+            replace(
+                group, weight=sum(weights[str(map_id)] for map_id in group.map_ids), effect=None
+            )
             for group in layer.groups
         ]
         groups.sort(key=lambda group: -group.weight)
@@ -292,6 +297,7 @@ def _read_group(stored: Mapping[str, Any]) -> MapGroup:
     return MapGroup(
         map_ids=tuple(UUID(map_id) for map_id in stored["map_ids"]),
         weight=stored["weight"],
+        effect=stored.get("effect"),
         n_feature_maps=stored["n_feature_maps"],
         channels=tuple(stored["channels"]),
         concepts=tuple((name, score) for name, score in stored["concepts"]),
@@ -377,6 +383,7 @@ class _Map:
     image_id: UUID
     layer_id: int
     weight: float
+    effect: float | None
     channels: tuple[int, ...]
     scores: tuple[ConceptScore[str], ...] = ()
     outcomes: tuple[tuple[str, int], ...] = ()
@@ -392,6 +399,7 @@ def _maps(session: Session, wanted: Any, *, simulated: bool) -> list[_Map]:
             ClusterMap.image_id,
             ClusterMap.layer_id,
             ClusterMap.weight,
+            ClusterMap.effect,
             ClusterMap.channels,
         )
         .join(ClusterMap.image)
@@ -399,7 +407,9 @@ def _maps(session: Session, wanted: Any, *, simulated: bool) -> list[_Map]:
         .order_by(ClusterMap.rank)
     )
     found = {
-        row.id: _Map(row.id, row.image_id, row.layer_id, row.weight, tuple(row.channels))
+        row.id: _Map(
+            row.id, row.image_id, row.layer_id, row.weight, row.effect, tuple(row.channels)
+        )
         for row in rows
     }
     scores: dict[UUID, list[ConceptScore[str]]] = defaultdict(list)
@@ -462,12 +472,14 @@ def _merged_wholly(maps: Sequence[_Map]) -> list[dict[str, Any]]:
 def _group(maps: Sequence[_Map]) -> dict[str, Any]:
     record = game_record(outcome for m in maps for outcome in m.outcomes)
     channels = sorted({channel for m in maps for channel in m.channels})
+    effects = [m.effect for m in maps if m.effect is not None]
     given: Counter[str] = Counter()
     for m in maps:
         given.update({score.concept: score.n_given for score in m.scores})
     return {
         "map_ids": [str(m.id) for m in maps],
         "weight": sum(m.weight for m in maps),
+        "effect": sum(effects) if len(effects) == len(maps) else None,
         "n_feature_maps": sum(len(m.channels) for m in maps),
         "channels": channels,
         "concepts": [

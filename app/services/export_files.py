@@ -188,6 +188,7 @@ class _Source:
                     "cluster_map": str(row.cluster_map),
                     "channels": row.channels,
                     "weight": row.weight,
+                    "effect": row.effect,
                     "reveal_index": step,
                     "revealed_percent": rules.REVEAL_PERCENTS[step],
                     "score": row.score,

@@ -298,6 +298,7 @@ def images(
 _MAP_COLUMNS = (
     ClusterMap.id.label("cluster_map"),
     ClusterMap.weight,
+    ClusterMap.effect,
     ClusterMap.channels,
     Layer.name.label("layer"),
     Image.id.label("image_id"),
@@ -320,6 +321,7 @@ def _map_values(row: Any) -> dict[str, Any]:
         "cluster_map": str(row.cluster_map),
         "channels": row.channels,
         "weight": row.weight,
+        "effect": row.effect,
     }
 
 

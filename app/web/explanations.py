@@ -126,14 +126,15 @@ def data_csv(
     page = _page(session, image_id, merge, players, against)
     rows: list[list[Any]] = [
         [
-            *("layer", "layer_name", "map", "weight_percent", "feature_maps"),
+            *("layer", "layer_name", "map", "weight_percent", "effect", "feature_maps"),
             *("wins", "losses", "resignations", "nothing_nameable", "named", "agreement_alpha"),
             *("concept", "score", "rounds_given"),
         ]
     ]
     for layer in page.layers:
         for number, group in enumerate(layer.groups, start=1):
-            head = [layer.number, layer.name, number, group.weight, group.n_feature_maps]
+            head: list[Any] = [layer.number, layer.name, number, group.weight]
+            head += [group.effect, group.n_feature_maps]
             record: list[Any] = [group.wins, group.losses, group.resignations]
             alpha = group.agreement.alpha if group.agreement else None
             record += [group.answers.n_nothing, group.answers.n_named, alpha]

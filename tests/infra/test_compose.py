@@ -235,7 +235,7 @@ def test_a_worker_becomes_healthy(environment: dict[str, str], tmp_path: Path) -
         assert becomes_true(lambda: check("worker", environment))
 
 
-def test_the_clock_asks_for_upkeep(
+def test_the_clock_asks_for_upkeep_as_soon_as_it_starts(
     environment: dict[str, str], redis_url: str, tmp_path: Path
 ) -> None:
     command = natively(SERVICES["clock"]["command"], {"/tmp/beat": str(tmp_path / "beat")})

@@ -117,6 +117,7 @@ def label_facts(session: Session, game: Game) -> list[dict[str, Any]]:
             "cluster_map": str(cluster_map.id),
             "channels": cluster_map.channels,
             "weight": cluster_map.weight,
+            "effect": cluster_map.effect,
             "label": label.text,
             "concept": label.concept.name if label.concept else None,
             "agreement": scores.get((cluster_map.id, label.concept_id)),

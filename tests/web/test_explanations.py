@@ -103,6 +103,31 @@ def test_a_map_shows_weight_feature_maps_concepts_and_its_game_record(
     assert "Nobody has played this spot yet." in said
 
 
+def test_a_map_shows_what_the_answer_would_lose_without_it(
+    researcher: TestClient, session: Session, maps: list[ClusterMap]
+) -> None:
+    maps[0].effect = -0.5
+    session.commit()
+    page = f"/explanations/{maps[0].image_id}"
+    said = text_of(researcher.get(page).text)
+    assert re.findall("Effect on the answer ([^ ]+)", said) == ["\u22120.50", "+4.00", "+2.00"]
+    joined = text_of(researcher.get(f"{page}?merge=labels").text)
+    assert re.findall("Effect on the answer ([^ ]+)", joined) == ["\u22120.50", "+6.00"]
+    rows = list(csv.DictReader(researcher.get(f"{page}/data.csv").text.splitlines()))
+    assert [row["effect"] for row in rows] == ["-0.5", "4.0", "4.0", "2.0"]
+
+
+def test_of_maps_computed_before_effects_were_kept_none_is_shown(
+    researcher: TestClient, session: Session, maps: list[ClusterMap]
+) -> None:
+    maps[1].effect = None
+    session.commit()
+    page = f"/explanations/{maps[0].image_id}"
+    assert text_of(researcher.get(page).text).count("Effect on the answer") == 2
+    # Of one of two that are joined it is not known, so of both together neither.
+    assert text_of(researcher.get(f"{page}?merge=labels").text).count("Effect on the answer") == 1
+
+
 def test_merging_by_label_joins_maps_that_share_a_best_concept(
     researcher: TestClient, maps: list[ClusterMap]
 ) -> None:
@@ -375,6 +400,8 @@ class TestAgainstAnotherClass:
         data = researcher.get(f"{page}/data.json?against=1").json()
         assert data["against"] == {"class": "kite", "status": "done", "logit_difference": 2.5}
         assert [group["weight"] for group in data["layers"][1]["groups"]] == [30.0, 10.0]
+        # It is known for the answer alone, not for the difference.
+        assert "Effect on the answer" not in shown
 
     def test_a_class_that_cannot_be_chosen_is_refused_in_words(
         self, researcher: TestClient, study: Study, maps: list[ClusterMap]

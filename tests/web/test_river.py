@@ -22,6 +22,7 @@ def layer(number: int, *groups: tuple[float, str | None]) -> LayerView:
             MapGroup(
                 map_ids=(uuid4(),),
                 weight=weight,
+                effect=None,
                 n_feature_maps=1,
                 channels=(0,),
                 concepts=((name, 1.0),) if name else (),

@@ -14,6 +14,7 @@ from app.installation import Installation
 from app.models import ClusterMap, Image, Layer, LayerExplanation
 from app.services import computing, contrasts, explanations, networks, studies
 from app.services.drawing import read_map, read_view
+from workers.celery_app import celery_app
 from workers.context import only_one
 from workers.explanations import contrast, explain_image
 from workers.upkeep import ask_again
@@ -30,7 +31,11 @@ def stored(inst: Installation) -> Sequence[object]:
         return [
             *session.execute(
                 select(
-                    ClusterMap.id, ClusterMap.rank, ClusterMap.weight, ClusterMap.channels
+                    ClusterMap.id,
+                    ClusterMap.rank,
+                    ClusterMap.weight,
+                    ClusterMap.effect,
+                    ClusterMap.channels,
                 ).order_by(ClusterMap.id)
             ),
             *session.execute(
@@ -66,6 +71,7 @@ def test_an_explained_image_has_maps_weights_and_a_view(
         assert array.ndim == 2
         assert (array.min(), array.max()) == (0, 1)
         assert 0 < found.weight <= 100
+        assert found.effect is not None
         assert found.channels
 
 
@@ -170,6 +176,11 @@ def test_upkeep_asks_again_for_what_a_lost_queue_forgot(
         client.flushdb()
     ask_again()
     assert queue_length(inst) == 9
+
+
+def test_upkeep_is_asked_for_every_minute() -> None:
+    scheduled = celery_app.conf.beat_schedule["upkeep"]
+    assert (scheduled["task"], scheduled["schedule"]) == (ask_again.name, 60)
 
 
 def test_upkeep_does_not_fill_a_queue_that_still_holds_jobs(

@@ -32,8 +32,10 @@ class Against(Shape):
 class LocalOut(Shape):
     """How the network came to its answer on a picture: each layer, from the input on, with its
     groups of feature maps, the words for them and their scores. weight: percent of the layer.
-    agreement: how far the players agree, as Krippendorff's alpha. run: which run of the concepts
-    job the words come from, and what it was made by. against: the class that was asked for."""
+    effect: what the class's logit would lose without the group, to first order; null where it was
+    computed before that was kept, and against another class. agreement: how far the players agree,
+    as Krippendorff's alpha. run: which run of the concepts job the words come from, and what it was
+    made by. against: the class that was asked for."""
 
     model_config = example(
         {
