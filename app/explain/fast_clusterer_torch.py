@@ -31,6 +31,7 @@ from app.explain.fast_clusterer import (
 
 _FINGERPRINT_SEED: Final = 0
 _INF: Final = float("inf")
+_NO_LABEL: Final = -1
 
 
 def cluster_fast_together(stacks: Sequence[Tensor]) -> list[NDArray[np.intp]]:
@@ -38,6 +39,7 @@ def cluster_fast_together(stacks: Sequence[Tensor]) -> list[NDArray[np.intp]]:
 
     The stacks are on one device, and may differ in n, H and W. Rounding differs from
     cluster_fast's, so that a map which belongs to two clusters alike may go to the other one.
+    Raises ValueError, as that does, for values whose differences are not finite.
     """
     if not stacks:
         return []
@@ -46,6 +48,8 @@ def cluster_fast_together(stacks: Sequence[Tensor]) -> list[NDArray[np.intp]]:
     groups = alike(stacks)
     parts = [_correlate([stacks[number] for number in group], n_most) for group in groups]
     labels = _cluster(_Correlations.concatenate(parts)).cpu().numpy()
+    if (labels == _NO_LABEL).any():
+        raise ValueError("The maps hold values too large to be compared.")
     found: dict[int, NDArray[np.intp]] = {}
     for number, row in zip((one for group in groups for one in group), labels, strict=True):
         found[number] = row[: len(stacks[number])].astype(np.intp)
@@ -202,6 +206,8 @@ def _cluster(known: _Correlations) -> Tensor:
     first = torch.where(is_first, everyone, 0).cummax(dim=1).values
     found = found.gather(1, first)
     found = torch.where((n_distinct < MIN_MAPS_TO_CLUSTER)[:, None], known.number, found)
+    # Told together with the labels, since the device is waited for each time that it is asked.
+    found = torch.where(in_common.isfinite()[:, None], found, _NO_LABEL)
     return torch.empty_like(found).scatter_(1, known.order, found)
 
 

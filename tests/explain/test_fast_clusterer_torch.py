@@ -126,5 +126,14 @@ def test_a_device_is_asked_for_no_more_when_there_are_more_stacks():
     assert counts[1] == counts[0]
 
 
+def test_values_without_a_finite_difference_are_refused_as_on_a_cpu():
+    maps = np.random.default_rng(0).uniform(-3e38, 3e38, (20, 8, 8)).astype(np.float32)
+
+    with pytest.raises(ValueError, match="too large to be compared"):
+        together([maps, np.ones_like(maps)])
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match="only finite values"):
+        cluster_fast(maps, 0)
+
+
 def test_no_stacks_have_no_labels():
     assert together([]) == []
