@@ -433,8 +433,10 @@ def print_files(task: Task) -> None:
             if n_processes > len(os.sched_getaffinity(0)):
                 break
             started = time.perf_counter()
+            # Apart, for what is explained already is not explained again.
+            out = Path(folder) / f"by {n_processes}"
             results = explain_files(
-                task.network, paths, folder, layers=task.layers, n_processes=n_processes
+                task.network, paths, out, layers=task.layers, n_processes=n_processes
             )
             times = [time.perf_counter() for _ in results]
             # The first of every process are late by its start, and come at once then.
