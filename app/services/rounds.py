@@ -375,6 +375,11 @@ def _check_labels(labels: Sequence[str]) -> list[str]:
             )
         if tidy:
             kept.setdefault(tidy, " ".join(label.split()))
+        elif label.strip():
+            raise InvalidInputError(
+                "“%(label)s” has no letters: type a word or two, or leave the field empty.",
+                label=label.strip(),
+            )
     if len(kept) > rules.MAX_LABELS_PER_ROUND:
         raise InvalidInputError(
             "At most %(n)s labels: keep those that you are surest of.",

@@ -218,6 +218,8 @@ class TestGuessing:
             (["\ufdfa" * 4], "at most 60 characters"),  # 18 letters each, once it is tidied
             (["a1", "b1", "c1", "d1", "e1", "f1"], "At most 5 labels"),
             (["a\x00b"], "plain text"),
+            (["ears", "🤷"], "“🤷” has no letters"),
+            (["..."], "has no letters"),
         ],
     )
     def test_labels_that_cannot_be_kept_leave_the_round_open(

@@ -323,6 +323,7 @@ class TestGuessing:
         [
             (["x" * 61], "at most 60 characters"),
             (["a", "b", "c", "d", "e", "f"], "At most 5 labels"),
+            (["⛵", ""], "“⛵” has no letters: type a word or two, or leave the field empty."),
         ],
     )
     def test_labels_that_cannot_be_taken_are_refused_in_words(
