@@ -44,6 +44,11 @@ _NO_IDEA = re.compile(
     r"|.*\b(?:this|the|your|stupid|boring|nice|great|good|bad) game\b.*|.*\b(?:boring|borin)\b.*"
     r"|how are you.*|(?:i )?(?:love|hate|like) (?:you|this|it).*|let me .*"
     r"|(?:next|another) (?:one|please|image|picture)"
+    r"|(?:who|nobody|no one|god) (?:really )?(?:knows?|cares?)(?: .*)?|(?:i )?give up"
+    r"|never ?mind|(?:it )?(?:doesn'?t|does not) matter(?: .*)?|(?:the )?same as (?:above|before)"
+    r"|(?:i'?m |i am )?(?:so |very )?bored|(?:i )?(?:can'?t|cannot) be bothered"
+    r"|(?:e )?chi (?:lo )?sa|chi se ne (?:frega|importa)|che ne so(?: io)?|(?:che )?noia|mi annoio"
+    r"|qui[eé]n (?:lo )?sabe|a qui[eé]n le importa|(?:me )?da igual|qu[eé] m[aá]s da"
 )
 
 # Words that are rude by themselves, but parts of an animal or a tool beside others.

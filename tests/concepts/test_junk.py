@@ -59,3 +59,22 @@ def test_a_slip_makes_no_mash_of_a_word() -> None:
 def test_words_look_more_like_words_than_keys_do() -> None:
     headlight, hedlight, keys = map(likeness_to_words, ("headlight", "hedlight", "ljshlaj"))
     assert headlight > hedlight > keys
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        *("who cares", "nobody knows", "never mind", "it doesn't matter", "i give up"),
+        *("same as above", "so bored", "can't be bothered", "chi lo sa", "chi se ne frega"),
+        *("che noia", "quién sabe", "me da igual", "qué más da"),
+    ],
+)
+def test_shrugs_say_nothing(label: str) -> None:
+    assert is_junk(label)
+
+
+@pytest.mark.parametrize(
+    "label", ["care label", "gods", "matter", "mind map", "bored hole", "same colour as sky", "chi"]
+)
+def test_words_of_shrugs_may_name_something(label: str) -> None:
+    assert not is_junk(label)
