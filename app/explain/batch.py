@@ -6,6 +6,7 @@ Batches on a GPU alone: on a CPU a pass of eight pictures took longer per pictur
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -63,16 +64,14 @@ def explain_images(
 def _explain_batch(
     explain: Callable[[Sequence[Tensor]], list[Explanation]], batch: Sequence[Tensor]
 ) -> Iterator[Explanation]:
+    together = None
     if len(batch) > 1:
-        try:
-            yield from explain(batch)
-            return
-        except (ValueError, RuntimeError):
-            # Whichever is at fault shows when each goes alone, where less memory is needed too, and
-            # a network that takes one picture only gets one.
-            pass
-    for image in batch:
-        yield from explain([image])
+        # Whichever is at fault shows when each goes alone, where less memory is needed too, and a
+        # network that takes one picture only gets one.
+        with suppress(ValueError, RuntimeError):
+            together = explain(batch)
+    for number, image in enumerate(batch):
+        yield together[number] if together else explain([image])[0]
 
 
 def ahead(items: Iterable[Item], prepare: Callable[[Item], Ready], n: int) -> Iterator[Ready]:
