@@ -506,7 +506,7 @@ def _neighbours(letter: str) -> tuple[str, ...]:
 # --- spite
 
 _NONSENSE: Final = (
-    *("lol", "idk", "whatever", "nothing", "hello", "test", "blah blah", "no idea", "xd", "???"),
+    *("lol", "idk", "whatever", "nothing", "hello", "test", "blah blah", "no idea", "xd", "dunno"),
     *("who cares", "boring", "next", "aaaa", "123", "yes", "boh", "niente"),
 )
 _UNRELATED: Final = (

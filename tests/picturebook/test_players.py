@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from app.concepts import tidy_label
 from app.picturebook.players import (
     NEAR_BLACK,
     Decision,
@@ -195,7 +196,7 @@ class TestDeciding:
         if isinstance(decision, Guess):
             assert decision.class_name in CHOICES
             assert len(decision.labels) <= min(3, MAX_LABELS_PER_ROUND)
-            assert all(label.strip() for label in decision.labels)
+            assert all(map(tidy_label, decision.labels))
         if reveal_index == LAST_REVEAL_INDEX:
             assert not isinstance(decision, Reveal)
 
@@ -416,6 +417,7 @@ class TestSpite:
         if isinstance(decision, Guess):
             assert decision.labels
             for label in decision.labels:
+                assert tidy_label(label)
                 for name in CLASSES:
                     assert not any(
                         names(label.lower(), class_name=name, region=region)
