@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from app.explain.batch import explain_images
     from app.explain.clusters import ClusterMap
     from app.explain.descriptions import NetworkError
-    from app.explain.explanation import Explanation, LayerExplanation, explain_image
+    from app.explain.explaining import explain_image
+    from app.explain.explanation import Explanation, LayerExplanation
     from app.explain.files import ExplainedFile, explain_files
     from app.explain.layers import LayerError, LayerPlace, list_layers
     from app.explain.maps import merge_maps
@@ -65,7 +66,7 @@ _MODULES = {
     "ClusterMap": "clusters",
     "Explanation": "explanation",
     "LayerExplanation": "explanation",
-    "explain_image": "explanation",
+    "explain_image": "explaining",
     "LayerError": "layers",
     "LayerPlace": "layers",
     "list_layers": "layers",

@@ -13,7 +13,8 @@ from typing import Any, Final, TypeVar
 from PIL import Image
 from torch import Tensor, nn
 
-from app.explain.explanation import Explanation, as_tensor, explain_together
+from app.explain.explaining import as_tensor, explain_together
+from app.explain.explanation import Explanation
 from app.explain.networks import Network
 
 _BATCH_ON_GPU: Final = 16

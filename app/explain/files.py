@@ -14,7 +14,8 @@ import torch
 from PIL import Image
 
 from app.explain.batch import ahead
-from app.explain.explanation import Explanation, explain_image
+from app.explain.explaining import explain_image
+from app.explain.explanation import Explanation
 from app.explain.features import ContrastError
 from app.explain.networks import Network
 from app.explain.pictures import PictureError, open_picture

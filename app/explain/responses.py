@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from app.explain.explanation import as_tensor, target_chooser
+from app.explain.explaining import as_tensor, target_chooser
 from app.explain.gradients import differentiate
 from app.explain.networks import Network
 from app.explain.running import as_array

@@ -15,7 +15,7 @@ from scipy.stats import spearmanr
 from torch import Tensor, nn
 from torch.nn import functional
 
-from app.explain.explanation import as_tensor, target_chooser
+from app.explain.explaining import as_tensor, target_chooser
 from app.explain.networks import Network
 from app.explain.recording import logits_of
 from app.explain.running import eval_mode, like_parameters

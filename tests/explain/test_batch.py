@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.explain import explain_image, explain_images
@@ -49,19 +49,22 @@ class TestBatches:
 
     @settings(max_examples=10, deadline=None)
     @given(st.lists(st.tuples(st.integers(0, 99), st.sampled_from([32, 48])), max_size=7))
+    @example([(0, 48), (83, 48)])
     def test_a_batch_is_as_one_by_one_also_of_several_sizes(self, kinds):
-        network = seeded(Residual)
-        images = [random_image(side, seed=number) for number, side in kinds]
+        # In double: in single precision a cell that a ReLU cuts off by a hair may be lit in the one
+        # and dark in the other, by the rounding of a batch.
+        network = seeded(Residual).double()
+        images = [random_image(side, seed=number).double() for number, side in kinds]
 
         one_by_one = list(explain_images(network, images, layers=["block"], batch_size=1))
         in_batches = list(explain_images(network, images, layers=["block"], batch_size=3))
 
         assert len(in_batches) == len(images)
         for one, other in zip(in_batches, one_by_one, strict=True):
-            np.testing.assert_allclose(one.probabilities, other.probabilities, rtol=1e-4)
+            np.testing.assert_allclose(one.probabilities, other.probabilities, rtol=1e-6)
             for layer, expected in zip(one.layers, other.layers, strict=True):
                 np.testing.assert_allclose(
-                    layer.channel_weights, expected.channel_weights, rtol=1e-3, atol=1e-4
+                    layer.channel_weights, expected.channel_weights, rtol=1e-9, atol=1e-9
                 )
 
     def test_each_picture_has_its_own_target(self):

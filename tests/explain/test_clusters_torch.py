@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
-from app.explain import explain_images, explanation
+from app.explain import explain_images, explaining
 from app.explain.clusters import get_clusterer, make_cluster_maps
 from app.explain.clusters_torch import make_cluster_maps_together, works_together
 from app.explain.features import LayerFeatures
@@ -66,7 +66,7 @@ def test_pictures_explained_where_the_network_runs_are_as_on_a_cpu(monkeypatch):
     network, images = seeded(Residual), [random_image(seed=number) for number in range(5)]
     on_cpu = list(explain_images(network, images))
 
-    monkeypatch.setattr(explanation, "works_together", lambda _maps: True)
+    monkeypatch.setattr(explaining, "works_together", lambda _maps: True)
     together = list(explain_images(network, images, batch_size=3))
 
     for one, other in zip(together, on_cpu, strict=True):

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from app.explain.explanation import Explanation, LayerExplanation, explain_image
+from app.explain.explaining import explain_image
+from app.explain.explanation import Explanation, LayerExplanation
 from app.explain.faithfulness.ablation import AblationScores, rank_correlation, score_ablation
 from app.explain.faithfulness.cams import CAMS, LayerGradients, compute_gradients
 from app.explain.faithfulness.cascade import randomise_cascade
